@@ -1,0 +1,270 @@
+//! The neutral values that every adapter maps its system to.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::iiif::presentation::text::LanguageMap;
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The id as the source writes it, percent-decoded.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl<T: Into<String>> From<T> for $name {
+            fn from(id: T) -> Self {
+                Self(id.into())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text_id! {
+    /// An item (a described object) within its source.
+    ItemId
+}
+text_id! {
+    /// A file of an item within its source.
+    MediaId
+}
+text_id! {
+    /// A collection within its source; the empty one is the source itself.
+    Leaf
+}
+text_id! {
+    /// Where a listing goes on; opaque to everybody but the adapter that made it.
+    Cursor
+}
+
+impl Leaf {
+    /// The collection that stands for the whole source.
+    pub fn root() -> Self {
+        Self(String::new())
+    }
+
+    /// Whether this is the whole source.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Who may see an item, as far as the source says. Closed unless open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Everybody.
+    Open,
+    /// People who signed in.
+    Login,
+    /// Some of them.
+    Restricted,
+    /// Not even its existence is told.
+    Hidden,
+    /// The source did not say what its definition promises to say: treated like hidden.
+    Unknown,
+}
+
+/// A described object, in nobody's dialect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its id within the source.
+    pub id: ItemId,
+    /// Changes whenever anything in this record changes.
+    pub version: String,
+    /// Who may see it.
+    pub access: Access,
+    /// What it is called; never empty, the id at worst.
+    pub label: LanguageMap,
+    /// A short description; may be HTML of the allowed kind.
+    #[serde(default)]
+    pub summary: LanguageMap,
+    /// Label and value pairs to show, in order.
+    #[serde(default)]
+    pub metadata: Vec<Entry>,
+    /// Licence or rights statement: a Creative Commons or RightsStatements URI, `http`.
+    #[serde(default)]
+    pub rights: Option<String>,
+    /// A text that has to be shown.
+    #[serde(default)]
+    pub required_statement: Option<Entry>,
+    /// Who provides the object.
+    #[serde(default)]
+    pub provider: Vec<Agent>,
+    /// Pages about the object.
+    #[serde(default)]
+    pub homepage: Vec<Link>,
+    /// Machine-readable descriptions.
+    #[serde(default)]
+    pub see_also: Vec<Link>,
+    /// Other forms of the object, e.g. a PDF.
+    #[serde(default)]
+    pub rendering: Vec<Link>,
+    /// A date for timelines.
+    #[serde(default)]
+    pub nav_date: Option<Timestamp>,
+    /// IIIF behaviors, e.g. `paged`.
+    #[serde(default)]
+    pub behavior: Vec<String>,
+    /// E.g. `right-to-left`.
+    #[serde(default)]
+    pub viewing_direction: Option<String>,
+    /// When the source last changed it.
+    #[serde(default)]
+    pub modified: Option<Timestamp>,
+    /// Collections that it belongs to.
+    #[serde(default)]
+    pub parents: Vec<Leaf>,
+    /// A file that stands for the whole; the first open canvas otherwise.
+    #[serde(default)]
+    pub thumbnail: Option<Image>,
+    /// Pages or views, in order.
+    pub canvases: Vec<Canvas>,
+}
+
+/// One page or view.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Canvas {
+    /// Unique within the record.
+    pub id: String,
+    /// What it is called, e.g. `12r`; may be empty.
+    #[serde(default)]
+    pub label: LanguageMap,
+    /// Size of the canvas where it differs from its image's.
+    #[serde(default)]
+    pub size: Option<Size>,
+    /// The image painted on it.
+    #[serde(default)]
+    pub image: Option<Image>,
+    /// Who may see it, where that differs from the record.
+    #[serde(default)]
+    pub access: Option<Access>,
+    /// Label and value pairs of this page.
+    #[serde(default)]
+    pub metadata: Vec<Entry>,
+}
+
+/// Width and height in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Size {
+    /// Pixels from left to right.
+    pub width: u32,
+    /// Pixels from top to bottom.
+    pub height: u32,
+}
+
+/// An image file, as far as the source tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// Where its bytes are asked for.
+    pub media: MediaId,
+    /// In pixels, upright (after EXIF orientation); `None` until the file's header was read.
+    #[serde(default)]
+    pub size: Option<Size>,
+    /// Media type, e.g. `image/tiff`.
+    #[serde(default)]
+    pub format: Option<String>,
+    /// Length in bytes.
+    #[serde(default)]
+    pub bytes: Option<u64>,
+    /// Changes whenever the bytes change.
+    #[serde(default)]
+    pub version: Option<String>,
+}
+
+/// A label and a value to show beside it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// E.g. *Creator*.
+    pub label: LanguageMap,
+    /// E.g. *Jane Roe*; may be HTML of the allowed kind.
+    pub value: LanguageMap,
+}
+
+/// An institution or person that provides objects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// An http(s) URI.
+    pub id: String,
+    /// Its name.
+    pub label: LanguageMap,
+    /// Its pages.
+    #[serde(default)]
+    pub homepage: Vec<Link>,
+    /// Address of its logo.
+    #[serde(default)]
+    pub logo: Option<String>,
+}
+
+/// An address elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// An http(s) URI.
+    pub id: String,
+    /// What a reader would click on.
+    #[serde(default)]
+    pub label: LanguageMap,
+    /// Media type.
+    #[serde(default)]
+    pub format: Option<String>,
+    /// IIIF type of the content, e.g. `Text`, `Dataset`.
+    #[serde(default, rename = "type")]
+    pub kind: Option<String>,
+    /// Address of the schema that it follows.
+    #[serde(default)]
+    pub profile: Option<String>,
+}
+
+/// One page of a longer list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// Where the next one begins; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+/// An item as a listing tells of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// Its id within the source.
+    pub id: ItemId,
+    /// Changes whenever the item changes, where the listing says so.
+    pub version: Option<String>,
+    /// What it is called, where the listing says so.
+    pub label: Option<LanguageMap>,
+    /// Who may see it; `None`: the listing does not say, the record decides.
+    pub access: Option<Access>,
+}
+
+/// A direct member of a collection.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Member {
+    /// An item.
+    Item(Listed),
+    /// A collection below this one.
+    Collection {
+        /// Its address within the source.
+        leaf: Leaf,
+        /// What it is called.
+        label: LanguageMap,
+    },
+}

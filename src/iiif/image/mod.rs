@@ -1,0 +1,14 @@
+//! The Image API, 3.0 and 2.1.1: requests, their arithmetic and info.json.
+
+pub mod geometry;
+pub mod quality;
+pub mod rotation;
+
+/// Which Image API a request speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Version {
+    /// 2.1.1, under `/iiif/2/`.
+    V2,
+    /// 3.0, under `/iiif/3/`.
+    V3,
+}

@@ -1,0 +1,7 @@
+//! Loggia stands in front of an existing asset-management system or repository and makes it speak IIIF.
+//!
+//! Calls go down, values come up. A module imports only modules of a lower rank, as
+//! `docs/ARCHITECTURE.md` lists them and `tests/it/house.rs` checks.
+
+pub mod adapter;
+pub mod iiif;
