@@ -5,3 +5,5 @@
 
 pub mod adapter;
 pub mod iiif;
+pub mod secret;
+pub mod units;
