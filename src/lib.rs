@@ -5,5 +5,6 @@
 
 pub mod adapter;
 pub mod iiif;
+pub mod jq;
 pub mod secret;
 pub mod units;
