@@ -1,0 +1,577 @@
+//! Every public address, parsed from the raw path of a request and printed back.
+//!
+//! No other file knows how a path is made. Identifiers are decoded exactly once on the way in
+//! and encoded exactly once on the way out.
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::identifier::{DecodeError, decode, encode};
+use super::{image, presentation};
+
+/// A place that answers, with what its path says in plain text.
+///
+/// `{media}` and `{item}` are one encoded segment, but raw slashes inside them are understood
+/// where they are the only id: such addresses are read from the right. Dot segments are text
+/// like any other; it is for the source to refuse them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the fields are what the paths above them name")]
+pub enum Address {
+    /// `/`, the front page.
+    Home,
+    /// `/iiif/{2,3}/image/{source}/{media}/{region}/{size}/{rotation}/{quality}.{format}`.
+    Image { version: image::Version, source: String, media: String, parameters: Parameters },
+    /// `/iiif/{2,3}/image/{source}/{media}/info.json`.
+    ImageInfo { version: image::Version, source: String, media: String },
+    /// `/iiif/{2,3}/image/{source}/{media}`, which leads to info.json.
+    ImageBase { version: image::Version, source: String, media: String },
+    /// `/iiif/{2,3}/manifest/{source}/{item}`; without a version `/iiif/manifest/{source}/{item}`,
+    /// where the request's headers choose one.
+    Manifest { version: Option<presentation::Version>, source: String, item: String },
+    /// `/iiif/{2,3}/canvas/{source}/{item}/{canvas}`.
+    Canvas { version: presentation::Version, source: String, item: String, canvas: String },
+    /// `/iiif/{2,3}/annotations/{source}/{item}/{canvas}/{page}`; a page is `painting` or the like.
+    AnnotationPage {
+        version: presentation::Version,
+        source: String,
+        item: String,
+        canvas: String,
+        page: String,
+    },
+    /// `/iiif/{2,3}/annotations/{source}/{item}/{canvas}/{page}/{number}`.
+    Annotation {
+        version: presentation::Version,
+        source: String,
+        item: String,
+        canvas: String,
+        page: String,
+        number: u32,
+    },
+    /// `/iiif/2/sequence/{source}/{item}/normal`, which only 2.1 has.
+    Sequence { source: String, item: String },
+    /// `/iiif/{2,3}/collection/…`, of a long collection `…/part-{part}`.
+    Collection { version: presentation::Version, place: Place, part: Option<u32> },
+    /// `/item/{source}/{item}`, the persistent address for people.
+    Item { source: String, item: String },
+    /// `/health`: the process lives.
+    Health,
+    /// `/ready`: it can take requests.
+    Ready,
+    /// `/metrics`: figures for operators.
+    Metrics,
+}
+
+/// The last four segments of an image request, decoded, not yet understood.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Parameters {
+    /// `full`, `square`, `0,0,512,512`, …
+    pub region: String,
+    /// `max`, `!150,150`, …
+    pub size: String,
+    /// `0`, `!90`, …
+    pub rotation: String,
+    /// `default.jpg`, …
+    pub quality_format: String,
+}
+
+/// Where in the tree a collection stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the fields are what the paths above them name")]
+pub enum Place {
+    /// `top`: the collection of all sources.
+    Top,
+    /// `{source}`: everything in one source.
+    Source { source: String },
+    /// `{source}/{leaf}`: one collection within a source; one encoded segment.
+    Leaf { source: String, leaf: String },
+}
+
+/// Why a path leads nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// No address has this form.
+    #[error("there is nothing at `{0}`")]
+    NotFound(String),
+    /// The path is no text.
+    #[error(transparent)]
+    Malformed(#[from] DecodeError),
+}
+
+impl Address {
+    /// Reads a path as it was sent: still percent-encoded, without the query.
+    pub fn parse(path: &str) -> Result<Self, AddressError> {
+        let nothing = || AddressError::NotFound(path.chars().take(200).collect());
+        let raw: Vec<&str> = path.strip_prefix('/').ok_or_else(nothing)?.split('/').collect();
+        let text = raw.iter().map(|segment| decode(segment)).collect::<Result<Vec<_>, _>>()?;
+        let text: Vec<&str> = text.iter().map(String::as_str).collect();
+        find(&raw, &text).ok_or_else(nothing)
+    }
+}
+
+/// `raw` and `text` are the same segments before and after decoding. Raw ones decide only where
+/// an escape makes the difference between an id and our own mark (`@3`, `part-2`).
+fn find(raw: &[&str], text: &[&str]) -> Option<Address> {
+    match *text {
+        [""] => Some(Address::Home),
+        ["health"] => Some(Address::Health),
+        ["ready"] => Some(Address::Ready),
+        ["metrics"] => Some(Address::Metrics),
+        ["item", name, ref item @ ..] => Some(Address::Item { source: source(name)?, item: join(item)? }),
+        ["iiif", "manifest", name, ref item @ ..] => {
+            Some(Address::Manifest { version: None, source: source(name)?, item: join(item)? })
+        }
+        ["iiif", version, "image", name, ref rest @ ..] => {
+            image(image_version(version)?, source(name)?, &raw[4..], rest)
+        }
+        ["iiif", version, kind, ref rest @ ..] => described(version_of(version)?, kind, &raw[3..], rest),
+        _ => None,
+    }
+}
+
+/// Reads from the right: four parameters or `info.json`, else the base; the id is what remains.
+/// An id that is itself `info.json` stands alone.
+fn image(version: image::Version, source: String, raw: &[&str], text: &[&str]) -> Option<Address> {
+    if let [media @ .., region, size, rotation, quality_format] = text
+        && !media.is_empty()
+        && text.last() != Some(&"info.json")
+    {
+        let media = media_id(&raw[..media.len()], media)?;
+        let [region, size, rotation, quality_format] =
+            [region, size, rotation, quality_format].map(|&part| part.to_owned());
+        let parameters = Parameters { region, size, rotation, quality_format };
+        return Some(Address::Image { version, source, media, parameters });
+    }
+    match text {
+        [media @ .., "info.json"] if !media.is_empty() => {
+            Some(Address::ImageInfo { version, source, media: media_id(&raw[..media.len()], media)? })
+        }
+        [media @ .., ""] | media => {
+            Some(Address::ImageBase { version, source, media: media_id(&raw[..media.len()], media)? })
+        }
+    }
+}
+
+/// The documents of the Presentation API.
+fn described(version: presentation::Version, kind: &str, raw: &[&str], text: &[&str]) -> Option<Address> {
+    if kind == "collection" {
+        return collection(version, raw, text);
+    }
+    let (&name, ids) = text.split_first()?;
+    let source = source(name)?;
+    match (kind, ids) {
+        ("manifest", item) => Some(Address::Manifest { version: Some(version), source, item: join(item)? }),
+        ("canvas", &[item, canvas]) => {
+            Some(Address::Canvas { version, source, item: id(item)?, canvas: id(canvas)? })
+        }
+        ("annotations", &[item, canvas, page]) => {
+            let (item, canvas, page) = (id(item)?, id(canvas)?, id(page)?);
+            Some(Address::AnnotationPage { version, source, item, canvas, page })
+        }
+        ("annotations", &[item, canvas, page, count]) => {
+            let (item, canvas, page, number) = (id(item)?, id(canvas)?, id(page)?, number(count)?);
+            Some(Address::Annotation { version, source, item, canvas, page, number })
+        }
+        ("sequence", [item @ .., "normal"]) if version == presentation::Version::V2 => {
+            Some(Address::Sequence { source, item: join(item)? })
+        }
+        _ => None,
+    }
+}
+
+fn collection(version: presentation::Version, raw: &[&str], text: &[&str]) -> Option<Address> {
+    let part = raw.last().and_then(|last| part_mark(last));
+    let (place, part) = match (text, part) {
+        (["top"] | ["top", _], part) if part.is_some() == (text.len() == 2) => (Place::Top, part),
+        (&[name], _) => (Place::Source { source: source(name)? }, None),
+        (&[name, _], Some(part)) => (Place::Source { source: source(name)? }, Some(part)),
+        (&[name, leaf], None) => (Place::Leaf { source: source(name)?, leaf: id(leaf)? }, None),
+        (&[name, leaf, _], Some(part)) => {
+            (Place::Leaf { source: source(name)?, leaf: id(leaf)? }, Some(part))
+        }
+        _ => return None,
+    };
+    Some(Address::Collection { version, place, part })
+}
+
+fn source(name: &str) -> Option<String> {
+    let letters = name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    let named = name.starts_with(|first: char| first.is_ascii_lowercase()) && letters && name != "top";
+    named.then(|| name.to_owned())
+}
+
+/// A media id; one that ends in a raw `@3` asks for an access tier, and none is offered.
+fn media_id(raw: &[&str], text: &[&str]) -> Option<String> {
+    let tier = raw.last()?.rsplit_once('@').map(|(_, digits)| digits);
+    match tier.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())) {
+        true => None,
+        false => join(text),
+    }
+}
+
+/// An id that may have arrived with raw slashes.
+fn join(segments: &[&str]) -> Option<String> {
+    id(&segments.join("/"))
+}
+
+fn id(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// One spelling per number: no sign, no leading zero.
+fn number(text: &str) -> Option<u32> {
+    let number: u32 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
+}
+
+fn part_mark(segment: &str) -> Option<u32> {
+    number(segment.strip_prefix("part-")?)
+}
+
+fn image_version(text: &str) -> Option<image::Version> {
+    match text {
+        "2" => Some(image::Version::V2),
+        "3" => Some(image::Version::V3),
+        _ => None,
+    }
+}
+
+fn version_of(text: &str) -> Option<presentation::Version> {
+    match text {
+        "2" => Some(presentation::Version::V2),
+        "3" => Some(presentation::Version::V3),
+        _ => None,
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Home => f.write_str("/"),
+            Self::Image { version, source, media, parameters } => {
+                write!(f, "{}/{parameters}", image_base(*version, source, media))
+            }
+            Self::ImageInfo { version, source, media } => {
+                write!(f, "{}/info.json", image_base(*version, source, media))
+            }
+            Self::ImageBase { version, source, media } => f.write_str(&image_base(*version, source, media)),
+            Self::Manifest { version: None, source, item } => {
+                write!(f, "/iiif/manifest/{source}/{}", encode(item))
+            }
+            Self::Manifest { version: Some(version), source, item } => {
+                write!(f, "{}/manifest/{source}/{}", prefix(*version), encode(item))
+            }
+            Self::Canvas { version, source, item, canvas } => {
+                write!(f, "{}/canvas/{source}/{}/{}", prefix(*version), encode(item), encode(canvas))
+            }
+            Self::AnnotationPage { version, source, item, canvas, page } => {
+                f.write_str(&annotations(*version, source, [item, canvas, page]))
+            }
+            Self::Annotation { version, source, item, canvas, page, number } => {
+                write!(f, "{}/{number}", annotations(*version, source, [item, canvas, page]))
+            }
+            Self::Sequence { source, item } => write!(f, "/iiif/2/sequence/{source}/{}/normal", encode(item)),
+            Self::Collection { version, place, part } => {
+                write!(f, "{}/collection/{place}", prefix(*version))?;
+                part.map_or(Ok(()), |part| write!(f, "/part-{part}"))
+            }
+            Self::Item { source, item } => write!(f, "/item/{source}/{}", encode(item)),
+            Self::Health => f.write_str("/health"),
+            Self::Ready => f.write_str("/ready"),
+            Self::Metrics => f.write_str("/metrics"),
+        }
+    }
+}
+
+impl fmt::Display for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// The signs of the grammar stay readable, as the specification prints them.
+        const IN_PARAMETER: &AsciiSet = &NON_ALPHANUMERIC
+            .remove(b'-')
+            .remove(b'.')
+            .remove(b'_')
+            .remove(b'~')
+            .remove(b':')
+            .remove(b',')
+            .remove(b'!')
+            .remove(b'^');
+        let [region, size, rotation, last] = [&self.region, &self.size, &self.rotation, &self.quality_format]
+            .map(|part| utf8_percent_encode(part, IN_PARAMETER));
+        write!(f, "{region}/{size}/{rotation}/{last}")
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Top => f.write_str("top"),
+            Self::Source { source } => f.write_str(source),
+            // A collection may really be called `part-2`.
+            Self::Leaf { source, leaf } => match part_mark(leaf) {
+                Some(number) => write!(f, "{source}/part%2D{number}"),
+                None => write!(f, "{source}/{}", encode(leaf)),
+            },
+        }
+    }
+}
+
+fn prefix(version: presentation::Version) -> &'static str {
+    match version {
+        presentation::Version::V2 => "/iiif/2",
+        presentation::Version::V3 => "/iiif/3",
+    }
+}
+
+fn image_base(version: image::Version, source: &str, media: &str) -> String {
+    let version = match version {
+        image::Version::V2 => 2,
+        image::Version::V3 => 3,
+    };
+    format!("/iiif/{version}/image/{source}/{}", encode(media))
+}
+
+fn annotations(version: presentation::Version, source: &str, ids: [&String; 3]) -> String {
+    let [item, canvas, page] = ids.map(|id| encode(id));
+    format!("{}/annotations/{source}/{item}/{canvas}/{page}", prefix(version))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::iiif::image::Version as ImageVersion;
+    use crate::iiif::presentation::Version;
+
+    fn image(media: &str, parameters: [&str; 4]) -> Address {
+        let [region, size, rotation, quality_format] = parameters.map(str::to_owned);
+        let parameters = Parameters { region, size, rotation, quality_format };
+        let (source, media) = ("maps".to_owned(), media.to_owned());
+        Address::Image { version: ImageVersion::V3, source, media, parameters }
+    }
+
+    fn base(media: &str) -> Address {
+        Address::ImageBase { version: ImageVersion::V3, source: "maps".into(), media: media.into() }
+    }
+
+    fn info(media: &str) -> Address {
+        Address::ImageInfo { version: ImageVersion::V3, source: "maps".into(), media: media.into() }
+    }
+
+    fn manifest(version: Option<Version>, item: &str) -> Address {
+        Address::Manifest { version, source: "maps".into(), item: item.into() }
+    }
+
+    fn collection(place: Place, part: Option<u32>) -> Address {
+        Address::Collection { version: Version::V3, place, part }
+    }
+
+    fn leaf(leaf: &str) -> Place {
+        Place::Leaf { source: "maps".into(), leaf: leaf.into() }
+    }
+
+    #[test]
+    fn images() {
+        let whole = ["full", "max", "0", "default.jpg"];
+        for (path, address) in [
+            ("/iiif/3/image/maps/a%2Fb.tif/full/max/0/default.jpg", image("a/b.tif", whole)),
+            // A front server may have decoded the slash: read from the right (3.0, implementation notes 1).
+            ("/iiif/3/image/maps/a/b.tif/full/max/0/default.jpg", image("a/b.tif", whole)),
+            ("/iiif/3/image/maps/a%2Db/full/max/0/default.jpg", image("a-b", whole)),
+            ("/iiif/3/image/maps/%253C/full/max/0/default.jpg", image("%3C", whole)),
+            ("/iiif/3/image/maps/[frob]/full/max/0/default.jpg", image("[frob]", whole)),
+            ("/iiif/3/image/maps/a%403/full/max/0/default.jpg", image("a@3", whole)),
+            ("/iiif/3/image/maps/a@2x/full/max/0/default.jpg", image("a@2x", whole)),
+            ("/iiif/3/image/maps/info.json/full/max/0/default.jpg", image("info.json", whole)),
+            (
+                "/iiif/3/image/maps/a/pct%3A0,0,50,50/%5E%2190,90/%210/default.jpg",
+                image("a", ["pct:0,0,50,50", "^!90,90", "!0", "default.jpg"]),
+            ),
+            ("/iiif/3/image/maps/a", base("a")),
+            ("/iiif/3/image/maps/a/", base("a")),
+            ("/iiif/3/image/maps/a/b.tif", base("a/b.tif")),
+            ("/iiif/3/image/maps/info.json", base("info.json")),
+            ("/iiif/3/image/maps/..%2F..%2Fetc", base("../../etc")),
+            ("/iiif/3/image/maps/a/info.json", info("a")),
+            ("/iiif/3/image/maps/info.json/info.json", info("info.json")),
+            ("/iiif/3/image/maps/a/b/c/d/e.tif/info.json", info("a/b/c/d/e.tif")),
+        ] {
+            assert_eq!(Address::parse(path), Ok(address), "{path}");
+        }
+    }
+
+    #[test]
+    fn documents_and_the_rest() {
+        let (source, item) = (|| "maps".to_owned(), || "a/b".to_owned());
+        let version = Version::V2;
+        for (path, address) in [
+            ("/", Address::Home),
+            ("/health", Address::Health),
+            ("/ready", Address::Ready),
+            ("/metrics", Address::Metrics),
+            ("/item/maps/a%2Fb", Address::Item { source: source(), item: item() }),
+            ("/iiif/manifest/maps/a%2Fb", manifest(None, "a/b")),
+            ("/iiif/manifest/maps/a/b", manifest(None, "a/b")),
+            ("/iiif/2/manifest/maps/a%2Fb", manifest(Some(Version::V2), "a/b")),
+            ("/iiif/3/manifest/maps/a%252Fb", manifest(Some(Version::V3), "a%2Fb")),
+            (
+                "/iiif/2/canvas/maps/a%2Fb/p1",
+                Address::Canvas { version, source: source(), item: item(), canvas: "p1".into() },
+            ),
+            ("/iiif/2/sequence/maps/a%2Fb/normal", Address::Sequence { source: source(), item: item() }),
+            ("/iiif/3/collection/top", collection(Place::Top, None)),
+            ("/iiif/3/collection/top/part-2", collection(Place::Top, Some(2))),
+            ("/iiif/3/collection/maps", collection(Place::Source { source: source() }, None)),
+            ("/iiif/3/collection/maps/part-2", collection(Place::Source { source: source() }, Some(2))),
+            ("/iiif/3/collection/maps/part%2D2", collection(leaf("part-2"), None)),
+            ("/iiif/3/collection/maps/part%2D2/part-3", collection(leaf("part-2"), Some(3))),
+            ("/iiif/3/collection/maps/part-02", collection(leaf("part-02"), None)),
+            ("/iiif/3/collection/maps/a%2Fb", collection(leaf("a/b"), None)),
+        ] {
+            assert_eq!(Address::parse(path), Ok(address), "{path}");
+        }
+    }
+
+    #[test]
+    fn nothing_there() {
+        for path in [
+            "",
+            "*",
+            "//",
+            "/health/",
+            "/nowhere",
+            "/iiif",
+            "/iiif/4/image/maps/a/info.json",
+            "/iiif/3/image/maps",
+            "/iiif/3/image/maps/",
+            "/iiif/3/image/maps//full/max/0/default.jpg",
+            "/iiif/3/image/Maps/a/info.json",
+            "/iiif/3/image/top/a/info.json",
+            "/iiif/3/image/maps/a@3/info.json",
+            "/iiif/3/image/maps/a@3/full/max/0/default.jpg",
+            "/iiif/3/image/maps/a@3",
+            "/iiif/3/image/maps/a/b@3/",
+            "/iiif/3/manifest/maps/",
+            "/iiif/3/sequence/maps/a/normal",
+            "/iiif/2/sequence/maps/normal",
+            "/iiif/3/canvas/maps/a/b/c",
+            "/iiif/3/canvas/maps/a/",
+            "/iiif/3/annotations/maps/a/c/painting/+1",
+            "/iiif/3/annotations/maps/a/c/painting/01",
+            "/iiif/3/annotations/maps/a/c/painting/4294967296",
+            "/iiif/3/collection/top/part-x",
+            "/iiif/3/collection/top/a",
+            "/iiif/3/collection/maps/a/b",
+        ] {
+            assert!(matches!(Address::parse(path), Err(AddressError::NotFound(_))), "{path}");
+        }
+    }
+
+    #[test]
+    fn no_text() {
+        for path in ["/iiif/3/image/maps/%zz/info.json", "/%", "/item/maps/a%00", "/item/maps/%ff%fe"] {
+            assert!(matches!(Address::parse(path), Err(AddressError::Malformed(_))), "{path}");
+        }
+    }
+
+    #[test]
+    fn an_at_sign_of_the_id_is_escaped_when_printed() {
+        assert_eq!(base("a@3").to_string(), "/iiif/3/image/maps/a%403");
+        assert_eq!(
+            image("a", ["full", "^!9,9", "!0", "default.jpg"]).to_string(),
+            "/iiif/3/image/maps/a/full/^!9,9/!0/default.jpg"
+        );
+    }
+
+    fn source() -> impl Strategy<Value = String> {
+        "[a-z][a-z0-9-]{0,8}".prop_filter("reserved", |name| name != "top")
+    }
+
+    fn id() -> impl Strategy<Value = String> {
+        const NASTY: &[&str] = &[
+            "/",
+            "%",
+            "%2F",
+            "@3",
+            "..",
+            ".",
+            "info.json",
+            " ",
+            "+",
+            "part-2",
+            "normal",
+            "top",
+            "a//b/",
+            "明",
+        ];
+        prop_oneof![proptest::sample::select(NASTY).prop_map(str::to_owned), "([^\0]|[/%@.+ 0-9]|é){1,20}",]
+    }
+
+    fn parameters() -> impl Strategy<Value = Parameters> {
+        // No address of an image ends in `info.json`: it is a request for that document.
+        let last = ".{0,12}".prop_filter("info.json", |last| last != "info.json" && !last.contains('\0'));
+        ("[^\0]{0,12}", "[^\0]{0,12}", "[^\0]{0,12}", last).prop_map(
+            |(region, size, rotation, quality_format)| Parameters { region, size, rotation, quality_format },
+        )
+    }
+
+    fn image_address() -> impl Strategy<Value = Address> {
+        let version = prop_oneof![Just(ImageVersion::V2), Just(ImageVersion::V3)];
+        (version, source(), id(), proptest::option::of(parameters()), any::<bool>()).prop_map(
+            |(version, source, media, parameters, base)| match (parameters, base) {
+                (Some(parameters), _) => Address::Image { version, source, media, parameters },
+                (None, false) => Address::ImageInfo { version, source, media },
+                (None, true) => Address::ImageBase { version, source, media },
+            },
+        )
+    }
+
+    fn address() -> impl Strategy<Value = Address> {
+        let version = || prop_oneof![Just(Version::V2), Just(Version::V3)];
+        let place = prop_oneof![
+            Just(Place::Top),
+            source().prop_map(|source| Place::Source { source }),
+            (source(), id()).prop_map(|(source, leaf)| Place::Leaf { source, leaf }),
+        ];
+        prop_oneof![
+            image_address(),
+            proptest::sample::select(vec![Address::Home, Address::Health, Address::Ready, Address::Metrics]),
+            (proptest::option::of(version()), source(), id())
+                .prop_map(|(version, source, item)| Address::Manifest { version, source, item }),
+            (version(), source(), id(), id()).prop_map(|(version, source, item, canvas)| Address::Canvas {
+                version,
+                source,
+                item,
+                canvas
+            }),
+            (version(), source(), id(), id(), id()).prop_map(|(version, source, item, canvas, page)| {
+                Address::AnnotationPage { version, source, item, canvas, page }
+            }),
+            (version(), source(), id(), id(), id(), any::<u32>()).prop_map(
+                |(version, source, item, canvas, page, number)| {
+                    Address::Annotation { version, source, item, canvas, page, number }
+                }
+            ),
+            (source(), id()).prop_map(|(source, item)| Address::Sequence { source, item }),
+            (source(), id()).prop_map(|(source, item)| Address::Item { source, item }),
+            (version(), place, proptest::option::of(any::<u32>()))
+                .prop_map(|(version, place, part)| Address::Collection { version, place, part }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_parses_to_itself(address in address()) {
+            prop_assert_eq!(Address::parse(&address.to_string()), Ok(address));
+        }
+
+        #[test]
+        fn any_path_is_read_or_refused_and_read_the_same_again(
+            path in "(/|iiif|[23]|image|manifest|collection|top|maps|@[0-9]|part-[0-9]|%[0-9a-f]{2}|.){0,16}"
+        ) {
+            if let Ok(address) = Address::parse(&path) {
+                prop_assert_eq!(Address::parse(&address.to_string()), Ok(address));
+            }
+        }
+    }
+}
