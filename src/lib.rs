@@ -8,3 +8,4 @@ pub mod iiif;
 pub mod jq;
 pub mod secret;
 pub mod units;
+pub mod upstream;
