@@ -4,21 +4,52 @@
 //! environment, bounded work. [`Program::compile`] refuses what could reach outside or loop without
 //! end, and a run that grows past its limits is ended.
 
+use std::fmt;
+use std::iter;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use jaq_core::load::{Arena, File, Loader};
-use jaq_core::{Compiler, Ctx, Filter, Vars, data, unwrap_valr};
-use jaq_json::Val;
+use jaq_core::{Compiler, Ctx, Exn, Filter, Vars};
+
+mod budget;
+mod builtin;
+mod dates;
+mod library;
+mod mime;
+mod place;
+mod prelude;
+mod refuse;
+mod rights;
+mod value;
+
+use budget::Budget;
+use library::Values;
+use place::Place;
+use value::Value;
+
+/// How long an expression may be.
+const MAX_TEXT: usize = 16 << 10;
+/// jaq parses by recursion, as deep as the text says: 4 KiB of stack for each of its signs.
+const PARSER_STACK: usize = MAX_TEXT * (4 << 10);
+/// How many values one run may give.
+const MAX_OUTPUTS: usize = 100_000;
+/// How large all of them may be together, in bytes of memory.
+const MAX_OUTPUT: usize = 64 << 20;
+/// What one run may use. An ordinary record takes a thousandth of it.
+const BUDGET: Budget = Budget { time: Duration::from_secs(2), memory: 512 << 20 };
 
 /// A compiled expression. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Program {
-    filter: Arc<Filter<data::JustLut<Val>>>,
+    filter: Arc<Filter<Values>>,
+    variables: usize,
 }
 
 /// A JSON value made ready for programs, once for all that run on it. Cloning it is cheap.
 #[derive(Clone, Debug)]
-pub struct Input(Val);
+pub struct Input(Value);
 
 /// Why an expression was refused or gave no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,21 +95,19 @@ pub enum JqError {
 impl Program {
     /// Compiles an expression that may use `variables`, named without their `$`.
     pub fn compile(text: &str, variables: &[&str]) -> Result<Self, JqError> {
-        let refused =
-            |message: String| JqError::Compile { line: 1, column: 1, message, excerpt: String::new() };
-        let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-        let natives = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
-        let arena = Arena::default();
-        let modules = Loader::new(definitions)
-            .load(&arena, File { code: text, path: () })
-            .map_err(|errors| refused(format!("{errors:?}")))?;
-        let variables: Vec<String> = variables.iter().map(|name| format!("${name}")).collect();
-        let filter = Compiler::default()
-            .with_funs(natives)
-            .with_global_vars(variables.iter().map(String::as_str))
-            .compile(modules)
-            .map_err(|errors| refused(format!("{errors:?}")))?;
-        Ok(Self { filter: Arc::new(filter) })
+        if text.len() > MAX_TEXT {
+            return Err(JqError::TooMuch {
+                what: "text in one expression",
+                limit: format!("{} KiB", MAX_TEXT >> 10),
+            });
+        }
+        let filter = thread::scope(|scope| {
+            let parser = thread::Builder::new().stack_size(PARSER_STACK);
+            let compiling = parser.spawn_scoped(scope, || compile(text, variables));
+            compiling.ok().and_then(|thread| thread.join().ok())
+        });
+        let failed = || JqError::Run { message: "the expression could not be compiled".to_owned() };
+        Ok(Self { filter: Arc::new(filter.ok_or_else(failed)??), variables: variables.len() })
     }
 
     /// All values that the program makes of `input`; `variables` in the order in which they were named.
@@ -97,57 +126,125 @@ impl Program {
         input: &serde_json::Value,
         variables: &[serde_json::Value],
     ) -> Result<serde_json::Value, JqError> {
-        Ok(self.run(input, variables)?.into_iter().next().unwrap_or_default())
+        let variables: Vec<Input> = variables.iter().map(Input::from).collect();
+        self.run_one_on(&Input::from(input), &variables)
     }
 
     /// Like [`Program::run`], over values that were made ready before.
     pub fn run_on(&self, input: &Input, variables: &[Input]) -> Result<Vec<serde_json::Value>, JqError> {
-        let variables = Vars::new(variables.iter().map(|variable| variable.0.clone()));
-        let context = Ctx::<data::JustLut<Val>>::new(&self.filter.lut, variables);
-        let outputs = self.filter.id.run((context, input.0.clone())).map(unwrap_valr);
-        let broken = |message: String| JqError::Run { message };
-        outputs
-            .map(|output| {
-                let output = output.map_err(|error| broken(error.to_string()))?;
-                serde_json::from_str(&output.to_string()).map_err(|error| broken(error.to_string()))
-            })
-            .collect()
+        self.evaluate(BUDGET, input, variables, |outputs| {
+            let mut weight = 0;
+            let mut values = Vec::new();
+            for output in outputs {
+                let output = output?;
+                weight += output.weight();
+                if values.len() == MAX_OUTPUTS {
+                    return Err(JqError::TooMuch { what: "output", limit: format!("{MAX_OUTPUTS} values") });
+                }
+                if weight > MAX_OUTPUT {
+                    return Err(JqError::TooMuch {
+                        what: "output",
+                        limit: format!("{} MiB", MAX_OUTPUT >> 20),
+                    });
+                }
+                values.push(serde_json::Value::from(&output));
+            }
+            Ok(values)
+        })
     }
 
-    /// Like [`Program::run_one`], over values that were made ready before.
+    /// Like [`Program::run_one`], over values that were made ready before. What would come after the
+    /// first value is not computed.
     pub fn run_one_on(&self, input: &Input, variables: &[Input]) -> Result<serde_json::Value, JqError> {
-        Ok(self.run_on(input, variables)?.into_iter().next().unwrap_or_default())
+        self.evaluate(BUDGET, input, variables, |outputs| {
+            Ok(outputs.next().transpose()?.map(|output| serde_json::Value::from(&output)).unwrap_or_default())
+        })
+    }
+
+    fn evaluate<T>(
+        &self,
+        budget: Budget,
+        input: &Input,
+        variables: &[Input],
+        take: impl FnOnce(&mut dyn Iterator<Item = Result<Value, JqError>>) -> Result<T, JqError>,
+    ) -> Result<T, JqError> {
+        if variables.len() != self.variables {
+            let message = format!("{} variables expected, found {}", self.variables, variables.len());
+            return Err(JqError::Run { message });
+        }
+        iter::once(input).chain(variables).try_for_each(Input::check)?;
+        budget::spend(budget, || {
+            let variables = Vars::new(variables.iter().map(|variable| variable.0.clone()));
+            let context = Ctx::<Values>::new(&self.filter.lut, variables);
+            take(&mut self.filter.id.run((context, input.0.clone())).map(|output| output.map_err(broken)))
+        })
     }
 }
 
-impl std::fmt::Debug for Program {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+fn compile(text: &str, variables: &[&str]) -> Result<Filter<Values>, JqError> {
+    let place = Place(text);
+    let term = refuse::parse(text)?;
+    let arena = Arena::default();
+    let modules = Loader::new(library::definitions(&term))
+        .load(&arena, File { code: text, path: () })
+        .map_err(|_| place.whole("cannot be read"))?;
+    let variables: Vec<String> = variables.iter().map(|name| format!("${name}")).collect();
+    Compiler::default()
+        .with_funs(library::natives())
+        .with_global_vars(variables.iter().map(String::as_str))
+        .compile(modules)
+        .map_err(|errors| match errors.first().and_then(|(_, errors)| errors.first()) {
+            Some((name, what)) => place.undefined(name, what),
+            None => place.whole("cannot be compiled"),
+        })
+}
+
+/// How much of an error message is worth reading: it may quote the whole record.
+const MAX_MESSAGE: usize = 300;
+
+fn broken(exception: Exn<'_, Value>) -> JqError {
+    let mut message = match exception.get_err().map(value::Error::into_val) {
+        Ok(Value::Text(text)) => text.as_ref().clone(),
+        Ok(value) => value.to_string(),
+        Err(_) => "the expression broke off".to_owned(),
+    };
+    if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE) {
+        message.replace_range(end.., " …");
+    }
+    JqError::Run { message }
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Program").finish_non_exhaustive()
+    }
+}
+
+impl Input {
+    fn check(&self) -> Result<(), JqError> {
+        if self.0.depth() > value::MAX_DEPTH {
+            let limit = format!("{} levels", value::MAX_DEPTH);
+            return Err(JqError::TooMuch { what: "nesting in the input", limit });
+        }
+        if self.0.weight() > value::MAX_WEIGHT {
+            let limit = format!("{} MiB", value::MAX_WEIGHT >> 20);
+            return Err(JqError::TooMuch { what: "input", limit });
+        }
+        Ok(())
     }
 }
 
 impl From<&serde_json::Value> for Input {
     fn from(value: &serde_json::Value) -> Self {
-        Self(serde_json::from_value(value.clone()).unwrap_or_default())
+        Self(Value::from(value))
     }
 }
 
 impl From<serde_json::Value> for Input {
     fn from(value: serde_json::Value) -> Self {
-        Self::from(&value)
+        Self(Value::from(&value))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn runs_an_expression_over_many_inputs() {
-        let program = Program::compile(".a[] + $n", &["n"]).unwrap();
-        assert_eq!(program.run(&json!({"a": [1, 2]}), &[json!(10)]).unwrap(), [json!(11), json!(12)]);
-        assert_eq!(program.run_one(&json!({"a": []}), &[json!(10)]).unwrap(), json!(null));
-    }
-}
+mod tests;
