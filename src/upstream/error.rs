@@ -216,8 +216,8 @@ pub(super) fn shown(url: &Url) -> String {
 }
 
 /// The text of the first cause: the layers above it only say "error sending request".
-fn root(error: &(dyn Error + Send + Sync + 'static)) -> String {
-    let mut last: &dyn Error = error;
+pub(super) fn root(error: &(dyn Error + 'static)) -> String {
+    let mut last = error;
     while let Some(cause) = last.source() {
         last = cause;
     }

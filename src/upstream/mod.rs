@@ -1,38 +1,82 @@
 //! Everything that the gateway sends to remote systems: one [`Upstream`] per configured source,
 //! one tower stack per remote host behind it.
 
+use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::dns::Resolve;
 use serde::Deserialize;
+use tokio::time::Instant;
+use tower::ServiceExt;
 use url::Url;
 
 mod body;
+mod breaker;
 mod error;
+mod follow;
+mod guard;
 mod message;
+pub mod metrics;
+mod pace;
+mod retry;
+mod stack;
 mod wire;
+
+use error::Cause;
+use guard::SystemNames;
+use stack::Call;
 
 pub use error::{Halt, Phase, Place, UpstreamError};
 pub use message::{Answer, Redirects, Replay, Request};
 
-use wire::Wire;
+/// One request in a quarter of an hour is slower than any source asks for; above, no rate is needed.
+const RATES: RangeInclusive<f64> = 0.001..=10_000.0;
+/// More at a time is an attack.
+const CONCURRENCY: RangeInclusive<usize> = 1..=1024;
+/// Keeps sums of moments and durations far from overflow.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The way to one configured source. Cheap to clone; clones share connections and limits.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Upstream {
-    wire: Wire,
+    source: Arc<str>,
+    deadline: Duration,
+    route: stack::Route<Cause>,
 }
 
 impl Upstream {
     /// Prepares the way to the source called `source`; connects to nothing yet.
     pub fn new(source: &str, settings: Settings) -> Result<Self, UpstreamError> {
-        Ok(Self { wire: Wire::new(source, &settings)? })
+        Self::with_names(source, settings, SystemNames)
+    }
+
+    /// The same with a name resolution of one's own.
+    fn with_names<R>(source: &str, settings: Settings, names: R) -> Result<Self, UpstreamError>
+    where
+        R: Resolve + 'static,
+    {
+        settings.check().map_err(|problem| UpstreamError::Settings { name: source.to_owned(), problem })?;
+        let (source, deadline) = (source.into(), settings.deadline);
+        let route = stack::source(&source, names, settings)?;
+        Ok(Self { source, deadline, route })
     }
 
     /// Asks and returns as soon as the head of the answer is there. Error statuses that are left
     /// after all retries are answers too: what a 404 means is the adapter's to say.
     pub async fn send(&self, request: Request) -> Result<Answer, UpstreamError> {
-        self.wire.send(request).await
+        let at = Place::new(&self.source, &request.url);
+        let call = Call { request, deadline: Instant::now() + self.deadline };
+        let elapsed = || UpstreamError::Timeout { at, phase: Phase::Whole, after: self.deadline };
+        self.route.clone().oneshot(call).await.map_err(|error| stack::unboxed(error, elapsed))
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Upstream({})", self.source)
     }
 }
 
@@ -95,6 +139,36 @@ impl Default for Settings {
             idle_timeout: Duration::from_secs(10),
             retries: 2,
             user_agent: concat!("loggia/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+impl Settings {
+    /// What is wrong with them, in terms of the keys that an operator or an adapter's author wrote.
+    fn check(&self) -> Result<(), String> {
+        if let Some(rate) = self.rate.filter(|rate| !RATES.contains(rate)) {
+            return Err(format!(
+                "`rate` is {rate}, expected {} to {} requests per second",
+                RATES.start(),
+                RATES.end()
+            ));
+        }
+        if !CONCURRENCY.contains(&self.concurrency) {
+            let (least, most) = (CONCURRENCY.start(), CONCURRENCY.end());
+            return Err(format!("`concurrency` is {}, expected {least} to {most}", self.concurrency));
+        }
+        let durations = [
+            ("deadline", self.deadline),
+            ("attempt_timeout", self.attempt_timeout),
+            ("connect_timeout", self.connect_timeout),
+            ("body_timeout", self.body_timeout),
+            ("idle_timeout", self.idle_timeout),
+        ];
+        match durations.into_iter().find(|(_, found)| found.is_zero() || *found > LONGEST) {
+            Some((key, found)) => {
+                Err(format!("`{key}` is {found:?}, expected more than 0s and at most a day"))
+            }
+            None => Ok(()),
         }
     }
 }

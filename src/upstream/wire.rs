@@ -1,15 +1,28 @@
 //! The innermost service: one HTTP exchange, by reqwest.
 
+use std::error::Error;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use reqwest::dns::Resolve;
+use tower::Service;
 
 use super::body::{Body, Limits};
-use super::error::Place;
-use super::{Answer, Request, Settings, UpstreamError};
+use super::error::{Place, root};
+use super::guard::{Guard, PrivateAddress, Resolver};
+use super::stack::Call;
+use super::{Answer, Settings, UpstreamError};
+
+/// Often enough to notice a dead connection before a viewer's patience ends.
+const PING: Duration = Duration::from_secs(10);
 
 /// Sends one request and waits for the head of the answer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Wire {
     source: Arc<str>,
     client: reqwest::Client,
@@ -17,41 +30,101 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(source: &str, settings: &Settings) -> Result<Self, UpstreamError> {
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
+    /// One client for all hosts of a source. `names` is asked for addresses, `guard` for leave.
+    pub(super) fn new<R>(guard: &Guard, names: R, settings: &Settings) -> Result<Self, UpstreamError>
+    where
+        R: Resolve + 'static,
+    {
+        let source = Arc::clone(&guard.source);
+        let wrong = |problem| UpstreamError::Settings { name: source.to_string(), problem };
+        let mut client = reqwest::Client::builder()
             .user_agent(&settings.user_agent)
             .connect_timeout(settings.connect_timeout)
-            .build()
-            .map_err(|error| UpstreamError::Settings {
-                name: source.to_owned(),
-                problem: error.to_string(),
-            })?;
+            .pool_max_idle_per_host(settings.concurrency)
+            .dns_resolver(Arc::new(Resolver::new(guard.clone(), names)))
+            // Through a proxy from the environment the guard would check the proxy's address, not the host's.
+            .no_proxy()
+            // Redirects pass the guard and the layers of the host that they lead to; see `follow`.
+            .redirect(reqwest::redirect::Policy::none())
+            // Every attempt is counted and paced; none may happen behind the layers' back.
+            .retry(reqwest::retry::never())
+            // All requests share one HTTP/2 connection: if it dies quietly, all of them would wait for it.
+            .http2_keep_alive_interval(PING)
+            .http2_keep_alive_timeout(PING);
+        for certificate in
+            settings.ca_file.as_deref().map(certificates).transpose().map_err(wrong)?.into_iter().flatten()
+        {
+            client = client.add_root_certificate(certificate);
+        }
+        let client = client.build().map_err(|error| wrong(format!("no HTTP client: {}", root(&error))))?;
+        // The limit in bytes is the request's own.
         let limits = Limits { bytes: 0, whole: settings.body_timeout, piece: settings.idle_timeout };
-        Ok(Self { source: source.into(), client, limits })
+        Ok(Self { source, client, limits })
+    }
+}
+
+impl Service<Call> for Wire {
+    type Response = Answer;
+    type Error = UpstreamError;
+    type Future = BoxFuture<'static, Result<Answer, UpstreamError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), UpstreamError>> {
+        Poll::Ready(Ok(()))
     }
 
-    pub(super) async fn send(&self, request: Request) -> Result<Answer, UpstreamError> {
+    fn call(&mut self, Call { request, .. }: Call) -> Self::Future {
         let at = Place::new(&self.source, &request.url);
         let limits = Limits { bytes: request.max_body, ..self.limits };
         let mut outgoing = reqwest::Request::new(request.method, request.url);
         *outgoing.headers_mut() = request.headers;
         *outgoing.body_mut() = request.body.map(Into::into);
-        let response = self.client.execute(outgoing).await.map_err(|error| UpstreamError::Unreachable {
-            at: at.clone(),
-            cause: error.without_url().into(),
-        })?;
-        Ok(Answer {
-            status: response.status(),
-            headers: response.headers().clone(),
-            url: response.url().clone(),
-            body: Body {
-                at,
-                length: response.content_length(),
-                pieces: response.bytes_stream().boxed(),
-                limits,
-            },
+        let exchange = self.client.execute(outgoing);
+        Box::pin(async move {
+            let response = exchange.await.map_err(|error| failure(at.clone(), error))?;
+            Ok(Answer {
+                status: response.status(),
+                headers: response.headers().clone(),
+                url: response.url().clone(),
+                body: Body {
+                    at,
+                    length: response.content_length(),
+                    pieces: response.bytes_stream().boxed(),
+                    limits,
+                },
+            })
         })
     }
+}
+
+fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, String> {
+    let shown = path.display();
+    let pem = std::fs::read(path).map_err(|error| format!("`ca_file` `{shown}`: {error}"))?;
+    match reqwest::Certificate::from_pem_bundle(&pem) {
+        Ok(found) if !found.is_empty() => Ok(found),
+        _ => Err(format!("`ca_file` `{shown}`: expected certificates in PEM form")),
+    }
+}
+
+/// Sorts the causes of the transport. Its own texts hold whole addresses and are not kept.
+fn failure(at: Place, error: reqwest::Error) -> UpstreamError {
+    let error = error.without_url();
+    if let Some(PrivateAddress(hint)) = find(&error) {
+        return UpstreamError::HostRefused { at, hint: hint.clone() };
+    }
+    // rustls hands its verdict on as an I/O error of this kind; a network has none of it.
+    let tls = find(&error).is_some_and(|io: &io::Error| io.kind() == io::ErrorKind::InvalidData);
+    let cause = error.into();
+    if tls { UpstreamError::Tls { at, cause } } else { UpstreamError::Unreachable { at, cause } }
+}
+
+/// The first cause of one type.
+fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
 }

@@ -1,0 +1,208 @@
+//! Leaves a host alone that fails again and again, and sends one scout after a while.
+//!
+//! Closed: attempts go through, failures in a row are counted. Open: every attempt fails at once.
+//! Half open: the pause is over and one attempt is under way; how it ends decides.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use http::StatusCode;
+use tokio::time::Instant;
+use tower::{Service, ServiceExt};
+
+use super::error::Place;
+use super::metrics;
+use super::stack::Call;
+use super::{Answer, UpstreamError};
+
+/// One request's worth of retries does not open it, two in a row do.
+const FAILURES: u32 = 5;
+/// The first pause; every scout that fails doubles it.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// The longest pause: a source that is back is seen within a minute.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// What those are told who come while the scout is out.
+const SCOUTING: Duration = Duration::from_secs(1);
+
+/// The layer: clones share one [`Fuse`].
+#[derive(Clone)]
+pub(super) struct Breaker<S> {
+    inner: S,
+    fuse: Arc<Fuse>,
+}
+
+impl<S> Breaker<S> {
+    pub(super) fn new(inner: S, fuse: Arc<Fuse>) -> Self {
+        Self { inner, fuse }
+    }
+}
+
+impl<S> Service<Call> for Breaker<S>
+where
+    S: Service<Call, Response = Answer, Error = UpstreamError> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Answer;
+    type Error = UpstreamError;
+    type Future = BoxFuture<'static, Result<Answer, UpstreamError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), UpstreamError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        let inner = self.inner.clone();
+        let fuse = Arc::clone(&self.fuse);
+        Box::pin(async move {
+            let attempt = fuse.enter()?;
+            let outcome = inner.oneshot(call).await;
+            attempt.end(Health::of(&outcome));
+            outcome
+        })
+    }
+}
+
+/// What an outcome says about the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Health {
+    Well,
+    Ill,
+    /// The host was never asked.
+    Unknown,
+}
+
+impl Health {
+    fn of(outcome: &Result<Answer, UpstreamError>) -> Self {
+        match outcome {
+            // Not 500: one broken record must not close the whole house. Not 429: who says that is up.
+            Ok(answer) => match answer.status {
+                StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+                    Self::Ill
+                }
+                _ => Self::Well,
+            },
+            Err(
+                UpstreamError::Unreachable { .. } | UpstreamError::Tls { .. } | UpstreamError::Timeout { .. },
+            ) => Self::Ill,
+            Err(_) => Self::Unknown,
+        }
+    }
+}
+
+/// The state of one host, shared by all requests to it.
+pub(super) struct Fuse {
+    at: Place,
+    /// Which setting allowed the host, for the metric.
+    label: Arc<str>,
+    inside: Mutex<Inside>,
+}
+
+struct Inside {
+    state: State,
+    /// Counts changes of state. An attempt that began before the last change has no say.
+    era: u64,
+}
+
+enum State {
+    Closed { failures: u32 },
+    Open { until: Instant, pause: Duration },
+    HalfOpen { pause: Duration },
+}
+
+impl Fuse {
+    pub(super) fn new(at: Place, label: Arc<str>) -> Arc<Self> {
+        let inside = Mutex::new(Inside { state: State::Closed { failures: 0 }, era: 0 });
+        Arc::new(Self { at, label, inside })
+    }
+
+    fn enter(self: &Arc<Self>) -> Result<Attempt, UpstreamError> {
+        let mut inside = self.inside();
+        let closed_for = match inside.state {
+            State::Closed { .. } => None,
+            State::HalfOpen { .. } => Some(SCOUTING),
+            State::Open { until, pause } => {
+                let rest = until.saturating_duration_since(Instant::now());
+                if rest.is_zero() {
+                    inside.turn(State::HalfOpen { pause });
+                }
+                Some(rest).filter(|rest| !rest.is_zero())
+            }
+        };
+        match closed_for {
+            Some(retry_after) => Err(UpstreamError::BreakerOpen { at: self.at.clone(), retry_after }),
+            None => Ok(Attempt { fuse: Arc::clone(self), era: inside.era }),
+        }
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self, inside: &mut Inside, pause: Duration) {
+        inside.turn(State::Open { until: Instant::now() + pause, pause });
+        metrics::breaker(&self.at, &self.label, metrics::Breaker::Open);
+        let Place { source, host } = &self.at;
+        tracing::warn!(%source, %host, pause_s = pause.as_secs(), "`{host}` fails repeatedly and is left alone");
+    }
+
+    fn close(&self, inside: &mut Inside) {
+        inside.turn(State::Closed { failures: 0 });
+        metrics::breaker(&self.at, &self.label, metrics::Breaker::Closed);
+        let Place { source, host } = &self.at;
+        tracing::info!(%source, %host, "`{host}` answers again");
+    }
+}
+
+impl Inside {
+    fn turn(&mut self, state: State) {
+        self.state = state;
+        self.era += 1;
+    }
+}
+
+/// One attempt that was let through.
+struct Attempt {
+    fuse: Arc<Fuse>,
+    era: u64,
+}
+
+impl Attempt {
+    fn end(self, health: Health) {
+        let fuse = Arc::clone(&self.fuse);
+        let mut inside = fuse.inside();
+        if inside.era != self.era {
+            return;
+        }
+        match (&mut inside.state, health) {
+            (_, Health::Unknown) | (State::Open { .. }, _) => {}
+            (State::Closed { failures }, Health::Well) => *failures = 0,
+            (State::Closed { failures }, Health::Ill) => {
+                *failures += 1;
+                if *failures >= FAILURES {
+                    fuse.open(&mut inside, FIRST_PAUSE);
+                }
+            }
+            (State::HalfOpen { .. }, Health::Well) => fuse.close(&mut inside),
+            (State::HalfOpen { pause }, Health::Ill) => {
+                let pause = (*pause * 2).min(LONGEST_PAUSE);
+                fuse.open(&mut inside, pause);
+            }
+        }
+        drop(inside);
+    }
+}
+
+/// A scout that comes back without news, because its caller left for instance, must not leave
+/// the door shut for ever: the next one goes at once.
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        let mut inside = self.fuse.inside();
+        if let State::HalfOpen { pause } = inside.state
+            && inside.era == self.era
+        {
+            inside.turn(State::Open { until: Instant::now(), pause });
+        }
+    }
+}

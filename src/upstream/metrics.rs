@@ -1,0 +1,94 @@
+//! What operators see of remote systems: how often each is asked, how long it takes, whether it is left alone.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::BoxFuture;
+use metrics::{counter, gauge, histogram};
+use tokio::time::Instant;
+use tower::{Service, ServiceExt};
+
+use super::error::Place;
+use super::stack::Call;
+use super::{Answer, UpstreamError};
+
+/// Attempts by `source`, `host` (the setting that allows it) and `outcome`.
+pub const REQUESTS: &str = "upstream_requests_total";
+/// Seconds from sending to the head of the answer, by `source` and `host`.
+pub const SECONDS: &str = "upstream_request_seconds";
+/// 1 while a host is left alone, by `source` and `host`.
+pub const BREAKER: &str = "upstream_breaker_open";
+
+/// The layer.
+#[derive(Clone)]
+pub(super) struct Meter<S> {
+    inner: S,
+    source: Arc<str>,
+    host: Arc<str>,
+}
+
+impl<S> Meter<S> {
+    pub(super) fn new(inner: S, source: Arc<str>, host: Arc<str>) -> Self {
+        Self { inner, source, host }
+    }
+}
+
+impl<S> Service<Call> for Meter<S>
+where
+    S: Service<Call, Response = Answer, Error = UpstreamError> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Answer;
+    type Error = UpstreamError;
+    type Future = BoxFuture<'static, Result<Answer, UpstreamError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), UpstreamError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        let Self { inner, source, host } = self.clone();
+        Box::pin(async move {
+            let begun = Instant::now();
+            let outcome = inner.oneshot(call).await;
+            let word = word(&outcome);
+            counter!(REQUESTS, "source" => source.clone(), "host" => host.clone(), "outcome" => word)
+                .increment(1);
+            histogram!(SECONDS, "source" => source, "host" => host).record(begun.elapsed());
+            outcome
+        })
+    }
+}
+
+/// An outcome as a label.
+fn word(outcome: &Result<Answer, UpstreamError>) -> &'static str {
+    match outcome {
+        Ok(answer) => match answer.status.as_u16() {
+            429 => "429",
+            500.. => "5xx",
+            400.. => "4xx",
+            300.. => "3xx",
+            _ => "2xx",
+        },
+        Err(UpstreamError::Timeout { .. }) => "timeout",
+        Err(UpstreamError::Unreachable { .. }) => "unreachable",
+        Err(UpstreamError::Tls { .. }) => "tls",
+        Err(_) => "refused",
+    }
+}
+
+/// The state of a breaker as an operator sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Breaker {
+    Open,
+    Closed,
+}
+
+/// Notes that a breaker opened or closed.
+pub(super) fn breaker(at: &Place, host: &Arc<str>, state: Breaker) {
+    let value = match state {
+        Breaker::Open => 1.0,
+        Breaker::Closed => 0.0,
+    };
+    gauge!(BREAKER, "source" => at.source.clone(), "host" => host.clone()).set(value);
+}
