@@ -6,14 +6,14 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tokio::time::{Instant, timeout_at};
 
-use super::error::{Phase, Place, UpstreamError};
+use super::error::{Cause, Phase, Place, UpstreamError};
 
 /// A body that is still to be read.
 pub(super) struct Body {
     /// Whom it comes from.
     pub(super) at: Place,
     /// Decompressed already: a small answer that unpacks to gigabytes meets the limit too.
-    pub(super) pieces: BoxStream<'static, Result<Bytes, reqwest::Error>>,
+    pub(super) pieces: BoxStream<'static, Result<Bytes, Cause>>,
     /// As announced, where nothing is compressed.
     pub(super) length: Option<u64>,
     pub(super) limits: Limits,
@@ -79,11 +79,7 @@ impl Reading {
             return Err(UpstreamError::Timeout { at: at(), phase, after });
         };
         let Some(next) = next else { return Ok(None) };
-        let next = next.map_err(|cause| UpstreamError::Cut {
-            at: at(),
-            received: self.received,
-            cause: cause.without_url().into(),
-        })?;
+        let next = next.map_err(|cause| UpstreamError::Cut { at: at(), received: self.received, cause })?;
         self.received = self.received.saturating_add(next.len() as u64);
         if self.received > limit { Err(too_large()) } else { Ok(Some(next)) }
     }

@@ -142,14 +142,13 @@ impl Fuse {
 
     fn open(&self, inside: &mut Inside, pause: Duration) {
         inside.turn(State::Open { until: Instant::now() + pause, pause });
-        metrics::breaker(&self.at, &self.label, metrics::Breaker::Open);
+        metrics::breaker_opened(&self.at, &self.label);
         let Place { source, host } = &self.at;
         tracing::warn!(%source, %host, pause_s = pause.as_secs(), "`{host}` fails repeatedly and is left alone");
     }
 
     fn close(&self, inside: &mut Inside) {
         inside.turn(State::Closed { failures: 0 });
-        metrics::breaker(&self.at, &self.label, metrics::Breaker::Closed);
         let Place { source, host } = &self.at;
         tracing::info!(%source, %host, "`{host}` answers again");
     }
@@ -190,7 +189,6 @@ impl Attempt {
                 fuse.open(&mut inside, pause);
             }
         }
-        drop(inside);
     }
 }
 
@@ -204,5 +202,165 @@ impl Drop for Attempt {
         {
             inside.turn(State::Open { until: Instant::now(), pause });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::super::doubles::{Outcome, Stub, answer, call, place, timeout, unreachable};
+    use super::super::error::{Halt, Phase};
+    use super::*;
+
+    fn breaker(stub: &Stub) -> Breaker<Stub> {
+        Breaker::new(stub.clone(), Fuse::new(place(), "dam.example.org".into()))
+    }
+
+    async fn ask(breaker: &Breaker<Stub>) -> Outcome {
+        breaker.clone().oneshot(call()).await
+    }
+
+    /// A breaker that has just opened.
+    async fn opened(stub: &Stub) -> Breaker<Stub> {
+        let breaker = breaker(stub);
+        for _ in 0..FAILURES {
+            assert!(matches!(ask(&breaker).await, Err(UpstreamError::Unreachable { .. })));
+        }
+        breaker
+    }
+
+    #[track_caller]
+    fn refused(outcome: Outcome) -> Duration {
+        match outcome {
+            Err(UpstreamError::BreakerOpen { retry_after, .. }) => retry_after,
+            other => panic!("expected an open breaker, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn outcomes_speak_of_the_hosts_health() {
+        let cases: [(&str, Outcome, Health); 12] = [
+            ("fine", Ok(answer(200)), Health::Well),
+            ("missing", Ok(answer(404)), Health::Well),
+            ("too many requests", Ok(answer(429)), Health::Well),
+            ("one broken record", Ok(answer(500)), Health::Well),
+            ("bad gateway", Ok(answer(502)), Health::Ill),
+            ("maintenance", Ok(answer(503)), Health::Ill),
+            ("gateway timeout", Ok(answer(504)), Health::Ill),
+            ("no connection", Err(unreachable()), Health::Ill),
+            ("no trust", Err(UpstreamError::Tls { at: place(), cause: "expired".into() }), Health::Ill),
+            ("too slow", Err(timeout(Phase::Attempt)), Health::Ill),
+            ("never asked", Err(UpstreamError::Busy { at: place(), retry_after: SCOUTING }), Health::Unknown),
+            (
+                "not for us",
+                Err(UpstreamError::Redirected { at: place(), to: String::new(), halt: Halt::Denied }),
+                Health::Unknown,
+            ),
+        ];
+        for (name, outcome, expected) in cases {
+            assert_eq!(Health::of(&outcome), expected, "{name}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn opens_after_failures_in_a_row_and_asks_no_more() {
+        let stub = Stub::new(|_| Err(unreachable()));
+        let breaker = opened(&stub).await;
+        assert_eq!(refused(ask(&breaker).await), FIRST_PAUSE);
+        advance(Duration::from_secs(2)).await;
+        assert_eq!(refused(ask(&breaker).await), FIRST_PAUSE - Duration::from_secs(2));
+        assert_eq!(stub.count(), FAILURES as usize);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_success_in_between_starts_the_count_again() {
+        let stub = Stub::new(|n| if n % 5 == 4 { Ok(answer(200)) } else { Err(unreachable()) });
+        let breaker = breaker(&stub);
+        for _ in 0..50 {
+            let _ = ask(&breaker).await;
+        }
+        assert_eq!(stub.count(), 50);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_scout_that_succeeds_closes_it() {
+        let stub = Stub::new(|n| if n < FAILURES as usize { Err(unreachable()) } else { Ok(answer(200)) });
+        let breaker = opened(&stub).await;
+        advance(FIRST_PAUSE).await;
+        for _ in 0..3 {
+            assert!(ask(&breaker).await.is_ok());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn scouts_that_fail_double_the_pause_up_to_a_minute() {
+        let stub = Stub::new(|_| Err(unreachable()));
+        let breaker = opened(&stub).await;
+        let mut pauses = Vec::new();
+        for _ in 0..6 {
+            let pause = refused(ask(&breaker).await);
+            pauses.push(pause.as_secs());
+            advance(pause).await;
+            assert!(matches!(ask(&breaker).await, Err(UpstreamError::Unreachable { .. })));
+        }
+        assert_eq!(pauses, [5, 10, 20, 40, 60, 60]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_scout_at_a_time() {
+        let stub = Stub::slow(|n, _| {
+            Box::pin(async move {
+                if n < FAILURES as usize {
+                    return Err(unreachable());
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Ok(answer(200))
+            })
+        });
+        let breaker = opened(&stub).await;
+        advance(FIRST_PAUSE).await;
+        let (scout, other) = tokio::join!(ask(&breaker), ask(&breaker));
+        assert!(scout.is_ok());
+        assert_eq!(refused(other), SCOUTING);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_abandoned_scout_lets_the_next_one_go() {
+        let stub = Stub::slow(|n, _| {
+            Box::pin(async move {
+                match n {
+                    0..5 => Err(unreachable()),
+                    5 => std::future::pending().await,
+                    _ => Ok(answer(200)),
+                }
+            })
+        });
+        let breaker = opened(&stub).await;
+        advance(FIRST_PAUSE).await;
+        let abandoned = tokio::time::timeout(Duration::from_secs(1), ask(&breaker)).await;
+        assert!(abandoned.is_err());
+        assert!(ask(&breaker).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_from_before_have_no_say_after() {
+        let stub = Stub::slow(|n, _| {
+            Box::pin(async move {
+                if n == 0 {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    return Ok(answer(200));
+                }
+                Err(unreachable())
+            })
+        });
+        let breaker = breaker(&stub);
+        let late = tokio::spawn(breaker.clone().oneshot(call()));
+        tokio::task::yield_now().await;
+        for _ in 0..FAILURES {
+            let _ = ask(&breaker).await;
+        }
+        assert!(late.await.unwrap().is_ok());
+        assert_eq!(refused(ask(&breaker).await), FIRST_PAUSE - Duration::from_secs(1));
     }
 }

@@ -42,7 +42,7 @@ pub enum UpstreamError {
         after: Duration,
     },
     /// The host failed so often that it is left alone for a while.
-    #[error("{at} failed repeatedly and is left alone for another {retry_after:?}")]
+    #[error("{at} failed repeatedly and is left alone for another {retry_after:.1?}")]
     BreakerOpen {
         /// Who was to be asked.
         at: Place,
@@ -50,7 +50,7 @@ pub enum UpstreamError {
         retry_after: Duration,
     },
     /// More requests are waiting for this host than its rate serves in time.
-    #[error("too many requests wait for {at}: its `rate` lets the next one go in {retry_after:?}")]
+    #[error("too many requests wait for {at}: its `rate` lets the next one go in {retry_after:.1?}")]
     Busy {
         /// Who was to be asked.
         at: Place,

@@ -1,10 +1,10 @@
-//! What operators see of remote systems: how often each is asked, how long it takes, whether it is left alone.
+//! What operators see of remote systems: how often each is asked, how long it takes, how often it is left alone.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
-use metrics::{counter, gauge, histogram};
+use metrics::{counter, histogram};
 use tokio::time::Instant;
 use tower::{Service, ServiceExt};
 
@@ -16,8 +16,8 @@ use super::{Answer, UpstreamError};
 pub const REQUESTS: &str = "upstream_requests_total";
 /// Seconds from sending to the head of the answer, by `source` and `host`.
 pub const SECONDS: &str = "upstream_request_seconds";
-/// 1 while a host is left alone, by `source` and `host`.
-pub const BREAKER: &str = "upstream_breaker_open";
+/// How often a host was left alone for a while, by `source` and `host`.
+pub const BREAKER: &str = "upstream_breaker_openings_total";
 
 /// The layer.
 #[derive(Clone)]
@@ -77,18 +77,7 @@ fn word(outcome: &Result<Answer, UpstreamError>) -> &'static str {
     }
 }
 
-/// The state of a breaker as an operator sees it.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Breaker {
-    Open,
-    Closed,
-}
-
-/// Notes that a breaker opened or closed.
-pub(super) fn breaker(at: &Place, host: &Arc<str>, state: Breaker) {
-    let value = match state {
-        Breaker::Open => 1.0,
-        Breaker::Closed => 0.0,
-    };
-    gauge!(BREAKER, "source" => at.source.clone(), "host" => host.clone()).set(value);
+/// Notes that a breaker opened.
+pub(super) fn breaker_opened(at: &Place, host: &Arc<str>) {
+    counter!(BREAKER, "source" => at.source.clone(), "host" => host.clone()).increment(1);
 }

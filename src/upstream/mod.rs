@@ -15,6 +15,8 @@ use url::Url;
 
 mod body;
 mod breaker;
+#[cfg(test)]
+mod doubles;
 mod error;
 mod follow;
 mod guard;

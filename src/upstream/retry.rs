@@ -78,3 +78,112 @@ impl Policy<Call, Answer, UpstreamError> for Retries {
         (call.request.replay == Replay::Safe).then(|| call.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::header::RETRY_AFTER;
+    use tower::retry::Retry;
+    use tower::{Service, ServiceExt};
+
+    use super::super::doubles::{
+        Outcome, Stub, answer, answer_with, call, call_for, place, timeout, unreachable,
+    };
+    use super::*;
+
+    async fn ask(stub: &Stub, call: Call) -> Outcome {
+        Retry::new(Retries::new(2), stub.clone()).oneshot(call).await
+    }
+
+    fn open() -> UpstreamError {
+        UpstreamError::BreakerOpen { at: place(), retry_after: FIRST_PAUSE }
+    }
+
+    fn untrusted() -> UpstreamError {
+        UpstreamError::Tls { at: place(), cause: "expired".into() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_pass_is_tried_three_times_and_the_rest_once() {
+        type Reply = fn(usize) -> Outcome;
+        let cases: [(&str, Reply, usize); 12] = [
+            ("fine", |_| Ok(answer(200)), 1),
+            ("missing", |_| Ok(answer(404)), 1),
+            ("too many requests", |_| Ok(answer(429)), 3),
+            ("broken record", |_| Ok(answer(500)), 1),
+            ("bad gateway", |_| Ok(answer(502)), 3),
+            ("unavailable", |_| Ok(answer(503)), 3),
+            ("gateway timeout", |_| Ok(answer(504)), 3),
+            ("no connection", |_| Err(unreachable()), 3),
+            ("slow attempt", |_| Err(timeout(Phase::Attempt)), 3),
+            ("open breaker", |_| Err(open()), 1),
+            ("no trust", |_| Err(untrusted()), 1),
+            ("healed", |n| if n == 0 { Err(unreachable()) } else { Ok(answer(200)) }, 2),
+        ];
+        for (name, reply, expected) in cases {
+            let stub = Stub::new(reply);
+            let _ = ask(&stub, call()).await;
+            assert_eq!(stub.count(), expected, "{name}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_change_something_is_sent_once() {
+        let stub = Stub::new(|_| Err(unreachable()));
+        let mut once = call();
+        once.request.replay = Replay::Once;
+        assert!(ask(&stub, once).await.is_err());
+        assert_eq!(stub.count(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_grow_and_differ() {
+        let mut firsts = Vec::new();
+        for _ in 0..20 {
+            let start = Instant::now();
+            let stub = Stub::new(|_| Err(unreachable()));
+            let _ = ask(&stub, call()).await;
+            let [0, first, second] = stub.times(start)[..] else { panic!("three attempts") };
+            assert!((100..=301).contains(&first), "{first}");
+            assert!((200..=602).contains(&(second - first)), "{first}, {second}");
+            firsts.push(first);
+        }
+        firsts.dedup();
+        assert!(firsts.len() > 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_short_wish_to_wait_is_obeyed_and_a_long_one_passed_on() {
+        let cases = [("2", 2), ("5", 2), ("6", 1), ("3600", 1), ("soon", 2)];
+        for (wish, expected) in cases {
+            let start = Instant::now();
+            let stub = Stub::new(move |n| match n {
+                0 => Ok(answer_with(503, RETRY_AFTER, wish)),
+                _ => Ok(answer(200)),
+            });
+            let outcome = ask(&stub, call()).await.unwrap();
+            assert_eq!(stub.count(), expected, "{wish}");
+            match wish.parse::<u128>() {
+                Ok(seconds) if expected == 2 => assert!(stub.times(start)[1] >= seconds * 1000, "{wish}"),
+                Ok(_) => assert_eq!(outcome.headers[RETRY_AFTER], wish),
+                Err(_) => {}
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_pause_reaches_beyond_the_deadline() {
+        let stub = Stub::new(|_| Ok(answer_with(429, RETRY_AFTER, "2")));
+        let outcome = ask(&stub, call_for(Duration::from_secs(3))).await.unwrap();
+        assert_eq!(outcome.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(stub.count(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_budget_ends_a_storm() {
+        let stub = Stub::new(|_| Err(unreachable()));
+        let mut retry = Retry::new(Retries::new(2), stub.clone());
+        let storm: Vec<_> = (0..100).map(|_| retry.call(call())).collect();
+        futures_util::future::join_all(storm).await;
+        assert!((101..=115).contains(&stub.count()), "{}", stub.count());
+    }
+}

@@ -62,7 +62,11 @@ where
 }
 
 /// All layers of one host, outermost first; `label` names it in metrics.
-fn host(at: &Place, label: Arc<str>, wire: Wire, settings: &Settings) -> Route {
+fn host<W>(at: &Place, label: Arc<str>, wire: W, settings: &Settings) -> Route
+where
+    W: Service<Call, Response = Answer, Error = UpstreamError> + Clone + Send + Sync + 'static,
+    W::Future: Send,
+{
     let elapsed = {
         let (at, after) = (at.clone(), settings.attempt_timeout);
         move |error| unboxed(error, || UpstreamError::Timeout { at, phase: Phase::Attempt, after })

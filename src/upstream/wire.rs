@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, TryStreamExt};
 use reqwest::dns::Resolve;
 use tower::Service;
 
@@ -81,17 +81,11 @@ impl Service<Call> for Wire {
         let exchange = self.client.execute(outgoing);
         Box::pin(async move {
             let response = exchange.await.map_err(|error| failure(at.clone(), error))?;
-            Ok(Answer {
-                status: response.status(),
-                headers: response.headers().clone(),
-                url: response.url().clone(),
-                body: Body {
-                    at,
-                    length: response.content_length(),
-                    pieces: response.bytes_stream().boxed(),
-                    limits,
-                },
-            })
+            let (status, headers, url) =
+                (response.status(), response.headers().clone(), response.url().clone());
+            let length = response.content_length();
+            let pieces = response.bytes_stream().map_err(|error| error.without_url().into()).boxed();
+            Ok(Answer { status, headers, url, body: Body { at, pieces, length, limits } })
         })
     }
 }
