@@ -55,6 +55,20 @@ impl LanguageMap {
         map
     }
 
+    /// The texts of both; one that both have under the same language stands there once.
+    #[must_use]
+    pub fn joined(mut self, other: &Self) -> Self {
+        for (language, texts) in other.iter() {
+            let known = self.0.entry(language.to_owned()).or_default();
+            texts.iter().for_each(|text| {
+                if !known.contains(text) {
+                    known.push(text.clone());
+                }
+            });
+        }
+        self
+    }
+
     /// Untagged texts get this language; those that have one keep it.
     #[must_use]
     pub fn or_language(self, language: &str) -> Self {
