@@ -7,5 +7,6 @@ pub mod adapter;
 pub mod iiif;
 pub mod jq;
 pub mod secret;
+pub mod serve;
 pub mod units;
 pub mod upstream;

@@ -1,0 +1,3 @@
+//! The use cases, in domain terms: no status codes, no headers.
+
+pub mod present;
