@@ -1,1 +1,6 @@
 //! All integration tests in one binary: it links once and shares its helpers.
+
+#![allow(clippy::unwrap_used, reason = "a test panics when it fails")]
+
+mod presentation;
+mod support;
