@@ -10,3 +10,4 @@ pub mod secret;
 pub mod serve;
 pub mod units;
 pub mod upstream;
+pub mod imaging;

@@ -1,0 +1,178 @@
+//! JPEG: shrunk while decoding where that is enough, else the whole frame.
+
+use std::io::{Cursor, Read};
+
+use jpeg_decoder::{ColorTransform, Decoder, PixelFormat};
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use super::{Decoded, LONGEST_PROFILE};
+use crate::imaging::pixels::{Channels, Pixels};
+use crate::imaging::plan::Plan;
+use crate::imaging::sniff::jpeg::{APP2, APP14, Frame, START_OF_SCAN, segment};
+use crate::imaging::sniff::{Lack, Parts};
+use crate::imaging::{ImagingError, Master};
+
+/// A picture has a handful of scans; hostile files have thousands, each as slow as the picture.
+const MOST_SCANS: usize = 100;
+
+/// Metadata beside the pixels, previews included.
+const METADATA: u64 = 16 << 20;
+
+/// The longest file that a frame of this many pixels may come in: noise at the best quality takes
+/// less than two bytes a sample.
+fn longest(frame: Frame, full: u64) -> u64 {
+    full * u64::from(frame.components) * 2 + METADATA
+}
+
+/// The file as it is (where its length is not known, a quarter of the longest, which photographs
+/// never reach); the coefficients if there are several scans; planes and pixels at the scale of
+/// the plan.
+pub(super) fn cost(frame: Frame, full: u64, length: Option<u64>, plan: &Plan) -> u64 {
+    let components = u64::from(frame.components);
+    let longest = longest(frame, full);
+    let file = length.unwrap_or(longest / 4).min(longest);
+    let coefficients = if frame.several_scans { full * components * 2 } else { 0 };
+    let decoded = u64::from(plan.size.0) * u64::from(plan.size.1) * components;
+    let planes = if shrinks(frame, plan) { 2 } else { 1 };
+    file + coefficients + decoded * planes + (1 << 20)
+}
+
+/// Whether the decoder is used that shrinks; it also hands out four components as they are.
+fn shrinks(frame: Frame, plan: &Plan) -> bool {
+    plan.shrink > 1 || frame.components == 4
+}
+
+pub(super) fn decode(
+    master: Box<dyn Master>,
+    size: (u32, u32),
+    frame: Frame,
+    plan: &Plan,
+) -> Result<Decoded, ImagingError> {
+    let full = u64::from(size.0) * u64::from(size.1);
+    let file = Parts::whole(read(master, longest(frame, full))?);
+    let metadata = metadata(&file)?;
+    let bytes = file.slice(0, metadata.length).map_err(given)?;
+    check_scans(&bytes[metadata.scan..], frame)?;
+    let (pixels, expected) = if shrinks(frame, plan) {
+        (shrunk(bytes, size, plan, metadata.adobe)?, plan.size)
+    } else {
+        (whole(bytes, frame)?, size)
+    };
+    if (pixels.width(), pixels.height()) != expected {
+        return Err(ImagingError::broken("two sizes of one JPEG"));
+    }
+    Ok(Decoded { pixels, origin: (0, 0), profile: metadata.profile })
+}
+
+fn read(mut master: Box<dyn Master>, longest: u64) -> Result<Vec<u8>, ImagingError> {
+    master.rewind()?;
+    let mut bytes = Vec::new();
+    master.take(longest + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > longest {
+        return Err(ImagingError::broken(format!("more than {longest} bytes for so small a JPEG")));
+    }
+    Ok(bytes)
+}
+
+struct Metadata {
+    /// Whether Adobe's marker is there: its CMYK files hold inverted samples.
+    adobe: bool,
+    profile: Option<Vec<u8>>,
+    /// Where the first scan begins.
+    scan: usize,
+    length: u64,
+}
+
+/// What the segments in front of the pixels tell. A profile may come in several, numbered from 1.
+fn metadata(file: &Parts) -> Result<Metadata, ImagingError> {
+    let mut adobe = false;
+    let mut profile: Vec<(u8, &[u8])> = Vec::new();
+    let mut at = 2;
+    loop {
+        let segment = segment(file, at).map_err(given)?;
+        match segment.marker {
+            START_OF_SCAN => break,
+            APP14 => adobe |= segment.after(b"Adobe", file).map_err(given)?.is_some(),
+            APP2 => match segment.after(b"ICC_PROFILE\0", file).map_err(given)? {
+                Some([number, _, piece @ ..]) => profile.push((*number, piece)),
+                _ => {}
+            },
+            _ => {}
+        }
+        at = segment.body.end;
+    }
+    profile.sort_by_key(|(number, _)| *number);
+    let profile: Vec<u8> = profile.iter().flat_map(|(_, piece)| *piece).copied().collect();
+    let profile = Some(profile).filter(|profile| (1..=LONGEST_PROFILE).contains(&(profile.len() as u64)));
+    Ok(Metadata { adobe, profile, scan: at as usize, length: file.len() })
+}
+
+/// The decoders forgive a file that was cut short and paint the rest grey; we do not. Within scans a
+/// marker cannot appear by chance: they stuff every 0xff.
+fn check_scans(scans: &[u8], frame: Frame) -> Result<(), ImagingError> {
+    const END: [u8; 2] = [0xff, 0xd9];
+    if !scans.windows(2).rev().any(|pair| pair == END) {
+        return Err(ImagingError::broken("the file ends early"));
+    }
+    let count = || scans.windows(2).filter(|pair| *pair == [0xff, START_OF_SCAN]).count();
+    if frame.several_scans && count() > MOST_SCANS {
+        return Err(ImagingError::broken(format!("a JPEG of more than {MOST_SCANS} scans")));
+    }
+    Ok(())
+}
+
+fn whole(bytes: &[u8], frame: Frame) -> Result<Pixels, ImagingError> {
+    let (space, channels) = match frame.components {
+        1 => (ColorSpace::Luma, Channels::Grey),
+        _ => (ColorSpace::RGB, Channels::Rgb),
+    };
+    let side = usize::from(u16::MAX);
+    let options = DecoderOptions::default()
+        .set_max_width(side)
+        .set_max_height(side)
+        .jpeg_set_max_scans(MOST_SCANS)
+        .set_strict_mode(false)
+        .jpeg_set_out_colorspace(space);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    let data = decoder.decode().map_err(|error| ImagingError::broken(format!("{error:?}")))?;
+    let (width, height) =
+        decoder.dimensions().ok_or_else(|| ImagingError::broken("a JPEG without a size"))?;
+    Pixels::new(width as u32, height as u32, channels, data)
+}
+
+fn shrunk(bytes: &[u8], size: (u32, u32), plan: &Plan, adobe: bool) -> Result<Pixels, ImagingError> {
+    let mut decoder = Decoder::new(Cursor::new(bytes));
+    let side = |side: u32| side.div_ceil(plan.shrink) as u16;
+    let (width, height) = decoder.scale(side(size.0), side(size.1)).map_err(fault)?;
+    let info = decoder.info().ok_or_else(|| ImagingError::broken("a JPEG without a frame"))?;
+    if info.pixel_format == PixelFormat::CMYK32 && !adobe {
+        decoder.set_color_transform(ColorTransform::None);
+    }
+    let data = decoder.decode().map_err(fault)?;
+    let channels = match info.pixel_format {
+        PixelFormat::L8 => Channels::Grey,
+        PixelFormat::RGB24 => Channels::Rgb,
+        PixelFormat::CMYK32 => Channels::Cmyk,
+        PixelFormat::L16 => return Err(ImagingError::unsupported("JPEG with 16 bits a sample")),
+    };
+    Pixels::new(width.into(), height.into(), channels, data)
+}
+
+/// The whole file is in memory: nothing can be missing that is not missing in the file.
+fn given(lack: Lack) -> ImagingError {
+    match lack {
+        Lack::Fault(error) => error,
+        Lack::Bytes(_) => ImagingError::broken("the file ends early"),
+    }
+}
+
+fn fault(error: jpeg_decoder::Error) -> ImagingError {
+    match error {
+        jpeg_decoder::Error::Io(error) => error.into(),
+        jpeg_decoder::Error::Unsupported(what) => ImagingError::unsupported(format!("JPEG: {what:?}")),
+        other => ImagingError::broken(other),
+    }
+}

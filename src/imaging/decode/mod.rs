@@ -1,0 +1,53 @@
+//! From a file to pixels. One kind of file, one module.
+
+use super::pixels::Pixels;
+use super::plan::Plan;
+use super::sniff::Layout;
+use super::{Header, ImagingError, Limits, Master};
+
+mod gif;
+mod jpeg;
+mod png;
+mod tiff;
+mod webp;
+
+/// ICC profiles longer than this are passed over: those for print take about three megabytes.
+const LONGEST_PROFILE: u64 = 8 << 20;
+
+/// What was read: the part that the plan wants, or more than that.
+pub(super) struct Decoded {
+    pub(super) pixels: Pixels,
+    /// Where these pixels begin, in the coordinates of the plan.
+    pub(super) origin: (u32, u32),
+    /// The ICC profile, if the file has one.
+    pub(super) profile: Option<Vec<u8>>,
+}
+
+/// Reads what the plan wants, as stored (not upright) and in the colours of the file.
+pub(super) fn decode(
+    master: Box<dyn Master>,
+    header: &Header,
+    plan: &Plan,
+    limits: &Limits,
+) -> Result<Decoded, ImagingError> {
+    match &header.layout {
+        Layout::Jpeg(frame) => jpeg::decode(master, header.stored(), *frame, plan),
+        Layout::Png { interlaced, .. } => png::decode(master, *interlaced, plan, limits),
+        Layout::Tiff(layout) => tiff::decode(master, layout, plan),
+        Layout::Webp => webp::decode(master, plan),
+        Layout::Gif => gif::decode(master, plan),
+    }
+}
+
+/// Bytes that [`decode`] holds at most, the pixels it hands on included.
+pub(super) fn cost(header: &Header, plan: &Plan) -> u64 {
+    let (width, height) = header.stored();
+    let full = u64::from(width) * u64::from(height);
+    match &header.layout {
+        Layout::Jpeg(frame) => jpeg::cost(*frame, full, header.length, plan),
+        Layout::Png { channels, interlaced } => png::cost(*channels, *interlaced, full, plan),
+        Layout::Tiff(layout) => tiff::cost(layout, plan),
+        Layout::Webp => webp::cost(full),
+        Layout::Gif => gif::cost(full),
+    }
+}

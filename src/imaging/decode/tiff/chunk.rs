@@ -1,0 +1,267 @@
+//! One strip or tile of a TIFF, unpacked row by row.
+
+use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom, copy, sink};
+
+use fax::decoder::{DecodeStatus, Group4Decoder};
+use fax::{BitWriter, Bits, Color, VecWriter};
+use flate2::bufread::ZlibDecoder;
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use super::colour::MOST_SAMPLES;
+use super::lzw::Lzw;
+use super::packbits::PackBits;
+use super::read_at;
+use crate::imaging::sniff::ifd::Values;
+use crate::imaging::sniff::tiff::Level;
+use crate::imaging::{ImagingError, Master};
+
+pub(super) const JPEG: u64 = 7;
+const GROUP_4: u64 = 4;
+const YCBCR: u64 = 6;
+
+/// Bytes held for a chunk at most: a row, or all of it and its file bytes if it is JPEG.
+pub(super) fn cost(level: &Level) -> u64 {
+    let (width, height) = level.chunk;
+    let row = u64::from(width).saturating_mul(level.samples.min(MOST_SAMPLES) * 4);
+    let rows = if level.compression == JPEG { u64::from(height) } else { 1 };
+    row.saturating_mul(rows).saturating_add(1 << 17)
+}
+
+/// The rows of a chunk, eight bits a sample.
+pub(super) struct Rows<'a> {
+    source: Box<dyn Read + 'a>,
+    packed: Vec<u8>,
+    row: Vec<u8>,
+    level: &'a Level,
+    per_pixel: usize,
+}
+
+/// Opens the chunk with this index in the file's table, of which `height` rows lie in the picture.
+pub(super) fn rows<'a>(
+    master: &'a mut dyn Master,
+    level: &'a Level,
+    index: u64,
+    height: u32,
+) -> Result<Rows<'a>, ImagingError> {
+    if !matches!(level.bits, 1 | 2 | 4 | 8 | 16) || level.unusual_samples {
+        return Err(ImagingError::unsupported(format!("TIFF with samples of {} bits", level.bits)));
+    }
+    let (at, length) = place(master, level, index)?;
+    let per_pixel = if level.planar { 1 } else { level.samples as usize };
+    let samples = level.chunk.0 as usize * per_pixel;
+    let packed = (samples * level.bits as usize).div_ceil(8);
+    let source = open(master, level, (at, length), height)?;
+    Ok(Rows { source, packed: vec![0; packed], row: vec![0; samples], level, per_pixel })
+}
+
+impl Rows<'_> {
+    pub(super) fn per_pixel(&self) -> usize {
+        self.per_pixel
+    }
+
+    pub(super) fn skip(&mut self, rows: u32) -> Result<(), ImagingError> {
+        let bytes = u64::from(rows) * self.packed.len() as u64;
+        let skipped = copy(&mut (&mut self.source).take(bytes), &mut sink())?;
+        if skipped < bytes { Err(ImagingError::broken("the file ends early")) } else { Ok(()) }
+    }
+
+    pub(super) fn next_row(&mut self) -> Result<&[u8], ImagingError> {
+        self.source.read_exact(&mut self.packed)?;
+        let bits = self.level.bits;
+        match bits {
+            8 => self.row.copy_from_slice(&self.packed),
+            16 => self.high_bytes(),
+            _ => self.unpack(),
+        }
+        if bits == 8 && self.predicted() {
+            accumulate(&mut self.row, self.per_pixel, u8::wrapping_add);
+        }
+        Ok(&self.row)
+    }
+
+    fn predicted(&self) -> bool {
+        self.level.predictor == 2
+    }
+
+    fn high_bytes(&mut self) {
+        let number = |bytes: &[u8]| self.level.endian.number(bytes) as u16;
+        let mut samples: Vec<u16> = self.packed.chunks_exact(2).map(number).collect();
+        if self.predicted() {
+            accumulate(&mut samples, self.per_pixel, u16::wrapping_add);
+        }
+        for (target, sample) in self.row.iter_mut().zip(samples) {
+            *target = (sample >> 8) as u8;
+        }
+    }
+
+    /// Samples of one, two or four bits, stretched to eight unless they are entries of a palette.
+    fn unpack(&mut self) {
+        let bits = self.level.bits as usize;
+        let mask = (1_u8 << bits) - 1;
+        let stretch = if self.level.photometric == 3 { 1 } else { 255 / mask };
+        let per_byte = 8 / bits;
+        for (index, target) in self.row.iter_mut().enumerate() {
+            let shift = 8 - bits * (index % per_byte + 1);
+            *target = (self.packed[index / per_byte] >> shift & mask) * stretch;
+        }
+    }
+}
+
+/// Undoes horizontal differencing (*TIFF 6.0, section 14*).
+fn accumulate<T: Copy>(row: &mut [T], per_pixel: usize, add: impl Fn(T, T) -> T) {
+    for index in per_pixel..row.len() {
+        row[index] = add(row[index], row[index - per_pixel]);
+    }
+}
+
+/// Where a chunk lies. The tables are not loaded: they may claim any length.
+fn place(master: &mut dyn Master, level: &Level, index: u64) -> Result<(u64, u64), ImagingError> {
+    let mut look_up = |table: Values| {
+        let at =
+            table.place(index).ok_or_else(|| ImagingError::broken(format!("no strip or tile {index}")))?;
+        Ok::<u64, ImagingError>(level.endian.number(&read_at(master, at, table.width.into())?))
+    };
+    let place = (look_up(level.offsets)?, look_up(level.lengths)?);
+    if place.1 == 0 {
+        return Err(ImagingError::broken(format!("strip or tile {index} is empty")));
+    }
+    Ok(place)
+}
+
+fn open<'a>(
+    master: &'a mut dyn Master,
+    level: &'a Level,
+    (at, length): (u64, u64),
+    height: u32,
+) -> Result<Box<dyn Read + 'a>, ImagingError> {
+    if level.compression == JPEG {
+        let file = jpeg_file(master, level, at, length)?;
+        return Ok(Box::new(Cursor::new(jpeg(&file, level, height)?)));
+    }
+    master.seek(SeekFrom::Start(at))?;
+    let bytes = BufReader::new(master.take(length));
+    Ok(match level.compression {
+        1 => Box::new(bytes),
+        GROUP_4 => Box::new(Group4::new(bytes, level)?),
+        5 => Box::new(Lzw::new(bytes)),
+        8 | 32946 => Box::new(ZlibDecoder::new(bytes)),
+        32773 => Box::new(PackBits::new(bytes)),
+        other => return Err(ImagingError::unsupported(format!("TIFF with {}", compression(other)))),
+    })
+}
+
+fn compression(number: u64) -> String {
+    match number {
+        2 | 3 => "CCITT group 3 compression".into(),
+        6 => "JPEG compression of the old style".into(),
+        33003 | 33005 | 34712 => "JPEG 2000 compression".into(),
+        34925 => "LZMA compression".into(),
+        50000 => "Zstandard compression".into(),
+        50001 | 34927 => "WebP compression".into(),
+        other => format!("compression {other}"),
+    }
+}
+
+/// A complete JPEG: the shared tables without their end marker, then the chunk without its start.
+fn jpeg_file(master: &mut dyn Master, level: &Level, at: u64, length: u64) -> Result<Vec<u8>, ImagingError> {
+    const LONGEST_TABLES: u64 = 1 << 16;
+    let raw = u64::from(level.chunk.0) * u64::from(level.chunk.1) * level.samples.min(MOST_SAMPLES);
+    if length > raw.saturating_mul(2).saturating_add(LONGEST_TABLES) {
+        return Err(ImagingError::broken(format!("a JPEG of {length} bytes in a strip or tile of {raw}")));
+    }
+    let mut file = Vec::new();
+    let tables = level.tables.filter(|tables| (4..LONGEST_TABLES).contains(&tables.count));
+    if let Some(tables) = tables {
+        file = read_at(master, tables.at, tables.count - 2)?;
+    }
+    let chunk = read_at(master, at, length)?;
+    let start = if tables.is_some() { 2 } else { 0 };
+    file.extend_from_slice(chunk.get(start..).unwrap_or_default());
+    Ok(file)
+}
+
+/// The samples of a JPEG chunk. YCbCr becomes RGB; anything else is taken as it is, whatever a
+/// decoder would guess without the markers that a file of its own would have.
+fn jpeg(file: &[u8], level: &Level, height: u32) -> Result<Vec<u8>, ImagingError> {
+    let fault = |error| ImagingError::broken(format!("JPEG in a strip or tile: {error:?}"));
+    let mut decoder = JpegDecoder::new(ZCursor::new(file));
+    let side = usize::from(u16::MAX);
+    let options = DecoderOptions::default().set_max_width(side).set_max_height(side).set_strict_mode(true);
+    decoder.set_options(options);
+    decoder.decode_headers().map_err(fault)?;
+    let (width, rows) = decoder.dimensions().unwrap_or_default();
+    let fits = width == level.chunk.0 as usize && (height..=level.chunk.1).contains(&(rows as u32));
+    if !fits {
+        return Err(ImagingError::broken(format!("a JPEG of {width}x{rows} pixels in a strip or tile")));
+    }
+    let stored = decoder.input_colorspace().unwrap_or(ColorSpace::YCbCr);
+    let wanted = if level.photometric == YCBCR { ColorSpace::RGB } else { stored };
+    decoder.set_options(options.jpeg_set_out_colorspace(wanted));
+    let expected = if level.planar { 1 } else { level.samples as usize };
+    if wanted.num_components() != expected {
+        return Err(ImagingError::broken("a JPEG with another number of samples in a strip or tile"));
+    }
+    decoder.decode().map_err(fault)
+}
+
+/// Undoes CCITT group 4 while reading, one row at a time.
+struct Group4<R: BufRead> {
+    decoder: Group4Decoder<Reversible<R>>,
+    width: u16,
+    row: Cursor<Vec<u8>>,
+    ended: bool,
+}
+
+struct Reversible<R> {
+    bytes: std::io::Bytes<R>,
+    reversed: bool,
+}
+
+impl<R: Read> Iterator for Reversible<R> {
+    type Item = std::io::Result<u8>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let byte = self.bytes.next()?;
+        Some(byte.map(|byte| if self.reversed { byte.reverse_bits() } else { byte }))
+    }
+}
+
+impl<R: BufRead> Group4<R> {
+    fn new(source: R, level: &Level) -> Result<Self, ImagingError> {
+        let width = u16::try_from(level.chunk.0);
+        let width = width.map_err(|_| ImagingError::unsupported("CCITT group 4 wider than 65535 pixels"))?;
+        let bytes = Reversible { bytes: source.bytes(), reversed: level.reversed_bits };
+        let decoder = Group4Decoder::new(bytes, width)?;
+        Ok(Self { decoder, width, row: Cursor::new(Vec::new()), ended: false })
+    }
+
+    /// Rows behind the end marker are white: some writers leave them out.
+    fn advance(&mut self) -> std::io::Result<()> {
+        if !self.ended {
+            let status = self.decoder.advance();
+            let broken = |_| std::io::Error::new(std::io::ErrorKind::InvalidData, "CCITT group 4 data");
+            self.ended = status.map_err(broken)? == DecodeStatus::End;
+        }
+        let transitions = if self.ended { &[] } else { self.decoder.transition() };
+        let mut bits = VecWriter::with_capacity(usize::from(self.width));
+        for colour in fax::decoder::pels(transitions, self.width) {
+            let data = u16::from(colour == Color::Black);
+            let Ok(()) = bits.write(Bits { data, len: 1 });
+        }
+        bits.pad();
+        self.row = Cursor::new(bits.finish());
+        Ok(())
+    }
+}
+
+impl<R: BufRead> Read for Group4<R> {
+    fn read(&mut self, target: &mut [u8]) -> std::io::Result<usize> {
+        if self.row.position() == self.row.get_ref().len() as u64 {
+            self.advance()?;
+        }
+        self.row.read(target)
+    }
+}

@@ -1,0 +1,137 @@
+//! What the samples of a TIFF mean (*TIFF 6.0, PhotometricInterpretation*).
+
+use super::read_at;
+use crate::imaging::pixels::{Channels, Pixels};
+use crate::imaging::sniff::tiff::Level;
+use crate::imaging::{ImagingError, Master};
+
+use super::chunk::JPEG;
+
+/// More samples than this in a pixel, and it is no picture.
+pub(super) const MOST_SAMPLES: u64 = 16;
+
+/// What the samples of a TIFF mean.
+pub(super) struct Colour {
+    model: Model,
+    alpha: Alpha,
+}
+
+enum Model {
+    Grey { white_is_zero: bool },
+    Rgb,
+    YCbCr,
+    Palette(Vec<[u8; 3]>),
+    Cmyk,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Alpha {
+    None,
+    Straight,
+    /// The colours were multiplied by it.
+    Associated,
+}
+
+impl Colour {
+    pub(super) fn of(level: &Level, master: &mut dyn Master) -> Result<Self, ImagingError> {
+        let model = match level.photometric {
+            0 => Model::Grey { white_is_zero: true },
+            1 => Model::Grey { white_is_zero: false },
+            2 => Model::Rgb,
+            3 => Model::Palette(palette(level, master)?),
+            5 => Model::Cmyk,
+            // The JPEG decoder has made RGB of it already.
+            6 if level.compression == JPEG => Model::Rgb,
+            6 => Model::YCbCr,
+            8..=10 => return Err(ImagingError::unsupported("TIFF in L*a*b* colours")),
+            other => return Err(ImagingError::unsupported(format!("TIFF with photometric {other}"))),
+        };
+        let colours = model.colours() as u64;
+        if level.samples < colours || level.samples > MOST_SAMPLES {
+            let found = level.samples;
+            return Err(ImagingError::broken(format!("{found} samples in a pixel of {colours} colours")));
+        }
+        let alpha = match (&model, level.extra) {
+            (Model::Cmyk | Model::Palette(_) | Model::YCbCr, _) => Alpha::None,
+            (_, Some(1)) if level.samples > colours => Alpha::Associated,
+            (_, Some(2)) if level.samples > colours => Alpha::Straight,
+            _ => Alpha::None,
+        };
+        Ok(Self { model, alpha })
+    }
+
+    /// How many samples of each pixel matter.
+    pub(super) fn kept(&self) -> usize {
+        self.model.colours() + usize::from(self.alpha != Alpha::None)
+    }
+
+    /// Makes pixels of samples.
+    pub(super) fn interpret(
+        &self,
+        width: u32,
+        height: u32,
+        mut samples: Vec<u8>,
+    ) -> Result<Pixels, ImagingError> {
+        if let Model::Grey { white_is_zero: true } = self.model {
+            for pixel in samples.chunks_exact_mut(self.kept()) {
+                pixel[0] = 255 - pixel[0];
+            }
+        }
+        if self.alpha == Alpha::Associated {
+            samples.chunks_exact_mut(self.kept()).for_each(divide_by_alpha);
+        }
+        let raw = |channels| Pixels::new(width, height, channels, samples);
+        let has_alpha = self.alpha != Alpha::None;
+        match &self.model {
+            Model::Grey { .. } if has_alpha => raw(Channels::GreyAlpha),
+            Model::Grey { .. } => raw(Channels::Grey),
+            Model::Rgb if has_alpha => raw(Channels::Rgba),
+            Model::Rgb => raw(Channels::Rgb),
+            Model::Cmyk => raw(Channels::Cmyk),
+            Model::YCbCr => Ok(raw(Channels::Rgb)?.map(Channels::Rgb, from_ycbcr)),
+            Model::Palette(colours) => {
+                let colour = |[index]: [u8; 1]| colours.get(usize::from(index)).copied().unwrap_or_default();
+                Ok(raw(Channels::Grey)?.map(Channels::Rgb, colour))
+            }
+        }
+    }
+}
+
+impl Model {
+    fn colours(&self) -> usize {
+        match self {
+            Self::Grey { .. } | Self::Palette(_) => 1,
+            Self::Rgb | Self::YCbCr => 3,
+            Self::Cmyk => 4,
+        }
+    }
+}
+
+/// All reds, then all greens, then all blues, in sixteen bits; some writers use eight of them.
+fn palette(level: &Level, master: &mut dyn Master) -> Result<Vec<[u8; 3]>, ImagingError> {
+    let broken = || ImagingError::broken("a TIFF with a palette that does not fit its samples");
+    let values = level.palette.filter(|values| values.width == 2 && level.bits <= 8).ok_or_else(broken)?;
+    let count = 1_usize << level.bits;
+    let bytes = read_at(master, values.at, values.count.min(3 << 8) * 2)?;
+    let numbers: Vec<u64> = bytes.chunks_exact(2).map(|value| level.endian.number(value)).collect();
+    if numbers.len() < 3 * count {
+        return Err(broken());
+    }
+    let shift = if numbers.iter().all(|number| *number < 256) { 0 } else { 8 };
+    let colour = |index: usize, part: usize| (numbers[part * count + index] >> shift) as u8;
+    Ok((0..count).map(|index| [colour(index, 0), colour(index, 1), colour(index, 2)]).collect())
+}
+
+fn divide_by_alpha(pixel: &mut [u8]) {
+    let Some((alpha, colours)) = pixel.split_last_mut() else { return };
+    let alpha = u32::from(*alpha);
+    for colour in colours.iter_mut().filter(|_| alpha > 0) {
+        *colour = ((u32::from(*colour) * 255 + alpha / 2) / alpha).min(255) as u8;
+    }
+}
+
+/// With the coefficients of ITU-R BT.601, the default of *TIFF 6.0, section 21*.
+fn from_ycbcr([y, cb, cr]: [u8; 3]) -> [u8; 3] {
+    let (y, cb, cr) = (f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0);
+    [y + 1.402 * cr, y - 0.344_14 * cb - 0.714_14 * cr, y + 1.772 * cb].map(|v| v.round() as u8)
+}

@@ -1,0 +1,130 @@
+//! TIFF: only the strips and tiles that a crop touches, row by row.
+
+use std::io::{Read, Seek, SeekFrom};
+
+use super::{Decoded, LONGEST_PROFILE};
+use crate::iiif::image::geometry::Rect;
+use crate::imaging::plan::Plan;
+use crate::imaging::sniff::tiff::{Layout, Level};
+use crate::imaging::{ImagingError, Master};
+
+mod chunk;
+mod colour;
+mod lzw;
+mod packbits;
+
+use colour::Colour;
+
+/// A chunk of JPEG is decoded as a whole; everything else goes by rows.
+pub(super) fn cost(layout: &Layout, plan: &Plan) -> u64 {
+    let level = &layout.levels[plan.level];
+    let read = u64::from(plan.read.width) * u64::from(plan.read.height);
+    // Samples as read, and as handed on: at worst palette entries that become four channels.
+    read * (level.samples.min(5) + 4) + chunk::cost(level) + LONGEST_PROFILE
+}
+
+pub(super) fn decode(
+    mut master: Box<dyn Master>,
+    layout: &Layout,
+    plan: &Plan,
+) -> Result<Decoded, ImagingError> {
+    let level = &layout.levels[plan.level];
+    let colour = Colour::of(level, &mut *master)?;
+    let mut samples = Samples::new(plan.read, colour.kept());
+    for (index, chunk) in chunks(level, plan.read) {
+        samples.add(&mut *master, level, index, chunk)?;
+    }
+    let pixels = colour.interpret(plan.read.width, plan.read.height, samples.data)?;
+    let profile = layout.profile.clone().filter(|range| range.end - range.start <= LONGEST_PROFILE);
+    let profile = profile.map(|range| read_at(&mut *master, range.start, range.end - range.start));
+    Ok(Decoded { pixels, origin: (plan.read.x, plan.read.y), profile: profile.and_then(Result::ok) })
+}
+
+/// A strip or tile: the area that it covers, cut to the picture, and its plane.
+#[derive(Clone, Copy)]
+struct Chunk {
+    area: Rect,
+    plane: usize,
+}
+
+/// The strips and tiles that a part of the picture touches, with their places in the file's table.
+fn chunks(level: &Level, read: Rect) -> impl Iterator<Item = (u64, Chunk)> {
+    let (width, height) = level.chunk;
+    let (picture_width, picture_height) = (level.width, level.height);
+    let across = u64::from(picture_width.div_ceil(width));
+    let down = u64::from(picture_height.div_ceil(height));
+    let planes = if level.planar { level.samples.min(colour::MOST_SAMPLES) as usize } else { 1 };
+    let rows = read.y / height..=(read.y + read.height - 1) / height;
+    let columns = move || read.x / width..=(read.x + read.width - 1) / width;
+    let places = rows.flat_map(move |row| columns().map(move |column| (row, column)));
+    places.flat_map(move |(row, column)| {
+        let (x, y) = (column * width, row * height);
+        let area = Rect { x, y, width: width.min(picture_width - x), height: height.min(picture_height - y) };
+        let index = u64::from(row) * across + u64::from(column);
+        (0..planes).map(move |plane| (plane as u64 * across * down + index, Chunk { area, plane }))
+    })
+}
+
+/// Samples of the part that is read, as they are collected from the chunks.
+struct Samples {
+    read: Rect,
+    /// Samples of a pixel that are kept; others (masks, heights) are left out.
+    kept: usize,
+    data: Vec<u8>,
+}
+
+impl Samples {
+    fn new(read: Rect, kept: usize) -> Self {
+        Self { read, kept, data: vec![0; read.width as usize * read.height as usize * kept] }
+    }
+
+    /// Adds the part of a chunk that lies within what is read.
+    fn add(
+        &mut self,
+        master: &mut dyn Master,
+        level: &Level,
+        index: u64,
+        Chunk { area, plane }: Chunk,
+    ) -> Result<(), ImagingError> {
+        if plane >= self.kept {
+            return Ok(());
+        }
+        let Rect { x, y, width, height } = self.read;
+        let (left, right) = (x.max(area.x), (x + width).min(area.x + area.width));
+        let (top, bottom) = (y.max(area.y), (y + height).min(area.y + area.height));
+        let mut rows = chunk::rows(master, level, index, area.height)?;
+        rows.skip(top - area.y)?;
+        for row in top..bottom {
+            let start = (row - y) as usize * width as usize + (left - x) as usize;
+            let target = &mut self.data[start * self.kept..][..(right - left) as usize * self.kept];
+            let per_pixel = rows.per_pixel();
+            let source = &rows.next_row()?[(left - area.x) as usize * per_pixel..];
+            copy(source.chunks_exact(per_pixel), target.chunks_exact_mut(self.kept), plane);
+        }
+        Ok(())
+    }
+}
+
+/// Copies pixels of one row. A chunk with fewer samples than are kept holds a single plane.
+fn copy<'a>(
+    source: impl Iterator<Item = &'a [u8]>,
+    target: impl Iterator<Item = &'a mut [u8]>,
+    plane: usize,
+) {
+    for (source, target) in source.zip(target) {
+        let target = &mut target[plane..];
+        let count = source.len().min(target.len());
+        target[..count].copy_from_slice(&source[..count]);
+    }
+}
+
+/// Reads a few bytes that a directory points at.
+fn read_at(master: &mut dyn Master, at: u64, length: u64) -> Result<Vec<u8>, ImagingError> {
+    master.seek(SeekFrom::Start(at))?;
+    let mut bytes = Vec::new();
+    master.take(length).read_to_end(&mut bytes)?;
+    if (bytes.len() as u64) < length {
+        return Err(ImagingError::broken("the file ends early"));
+    }
+    Ok(bytes)
+}

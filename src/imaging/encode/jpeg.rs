@@ -1,0 +1,18 @@
+//! JPEG, 4:2:0. The only file that knows the encoder: young and fast, it sees our own pixels only.
+
+use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
+
+use crate::imaging::ImagingError;
+use crate::imaging::pixels::{Channels, Pixels};
+
+/// Encodes a picture without alpha; grey ones get a single component.
+pub(super) fn encode(picture: Pixels, quality: u8) -> Result<Vec<u8>, ImagingError> {
+    let (format, subsampling) = match picture.channels() {
+        Channels::Grey => (PixelFormat::Grayscale, Subsampling::S444),
+        Channels::Rgb => (PixelFormat::Rgb, Subsampling::S420),
+        other => return Err(ImagingError::Decoder(format!("no JPEG of {other:?} samples"))),
+    };
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    compress(picture.data(), width, height, format, quality.clamp(1, 100), subsampling)
+        .map_err(|error| ImagingError::Decoder(error.to_string()))
+}

@@ -1,0 +1,44 @@
+//! PNG, eight bits a sample; black and white in one bit.
+
+use png::{BitDepth, ColorType, Compression, Encoder, EncodingError};
+
+use crate::imaging::ImagingError;
+use crate::imaging::pixels::{Channels, Pixels};
+
+pub(super) fn encode(picture: &Pixels) -> Result<Vec<u8>, ImagingError> {
+    let colour = match picture.channels() {
+        Channels::Grey => ColorType::Grayscale,
+        Channels::GreyAlpha => ColorType::GrayscaleAlpha,
+        Channels::Rgb => ColorType::Rgb,
+        Channels::Rgba => ColorType::Rgba,
+        Channels::Cmyk => return Err(ImagingError::unsupported("PNG of CMYK samples")),
+    };
+    write(picture, colour, BitDepth::Eight, picture.data())
+}
+
+/// One bit a pixel, unless some pixels are transparent.
+pub(super) fn encode_bitonal(picture: &Pixels) -> Result<Vec<u8>, ImagingError> {
+    if picture.channels() != Channels::Grey {
+        return encode(picture);
+    }
+    let rows = picture.data().chunks_exact(picture.width() as usize);
+    let packed: Vec<u8> = rows.flat_map(|row| row.chunks(8).map(pack)).collect();
+    write(picture, ColorType::Grayscale, BitDepth::One, &packed)
+}
+
+fn pack(pixels: &[u8]) -> u8 {
+    pixels.iter().enumerate().fold(0, |byte, (at, value)| byte | (value >> 7) << (7 - at))
+}
+
+fn write(picture: &Pixels, colour: ColorType, depth: BitDepth, data: &[u8]) -> Result<Vec<u8>, ImagingError> {
+    let fault = |error: EncodingError| ImagingError::Decoder(error.to_string());
+    let mut file = Vec::new();
+    let mut encoder = Encoder::new(&mut file, picture.width(), picture.height());
+    encoder.set_color(colour);
+    encoder.set_depth(depth);
+    encoder.set_compression(Compression::Fast);
+    let mut writer = encoder.write_header().map_err(fault)?;
+    writer.write_image_data(data).map_err(fault)?;
+    writer.finish().map_err(fault)?;
+    Ok(file)
+}

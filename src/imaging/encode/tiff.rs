@@ -1,0 +1,31 @@
+//! TIFF, LZW with differencing.
+
+use std::io::Cursor;
+
+use tiff::TiffResult;
+use tiff::encoder::colortype::{ColorType, Gray8, RGB8, RGBA8};
+use tiff::encoder::{Compression, TiffEncoder};
+use tiff::tags::Predictor;
+
+use crate::imaging::ImagingError;
+use crate::imaging::pixels::{Channels, Pixels};
+
+pub(super) fn encode(picture: Pixels) -> Result<Vec<u8>, ImagingError> {
+    let written = match picture.channels() {
+        Channels::Grey => write::<Gray8>(&picture),
+        Channels::Rgb => write::<RGB8>(&picture),
+        Channels::Rgba => write::<RGBA8>(&picture),
+        Channels::GreyAlpha => write::<RGBA8>(&picture.map(Channels::Rgba, |[v, a]: [u8; 2]| [v, v, v, a])),
+        Channels::Cmyk => return Err(ImagingError::unsupported("TIFF of CMYK samples")),
+    };
+    written.map_err(|error| ImagingError::Decoder(error.to_string()))
+}
+
+fn write<C: ColorType<Inner = u8>>(picture: &Pixels) -> TiffResult<Vec<u8>> {
+    let mut file = Cursor::new(Vec::new());
+    TiffEncoder::new(&mut file)?
+        .with_compression(Compression::Lzw)
+        .with_predictor(Predictor::Horizontal)
+        .write_image::<C>(picture.width(), picture.height(), picture.data())?;
+    Ok(file.into_inner())
+}

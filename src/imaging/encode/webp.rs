@@ -1,0 +1,21 @@
+//! WebP, lossless.
+
+use image_webp::{ColorType, WebPEncoder};
+
+use crate::imaging::ImagingError;
+use crate::imaging::pixels::{Channels, Pixels};
+
+pub(super) fn encode(picture: &Pixels) -> Result<Vec<u8>, ImagingError> {
+    let colour = match picture.channels() {
+        Channels::Grey => ColorType::L8,
+        Channels::GreyAlpha => ColorType::La8,
+        Channels::Rgb => ColorType::Rgb8,
+        Channels::Rgba => ColorType::Rgba8,
+        Channels::Cmyk => return Err(ImagingError::unsupported("WebP of CMYK samples")),
+    };
+    let mut file = Vec::new();
+    WebPEncoder::new(&mut file)
+        .encode(picture.data(), picture.width(), picture.height(), colour)
+        .map_err(|error| ImagingError::Decoder(error.to_string()))?;
+    Ok(file)
+}

@@ -1,0 +1,129 @@
+//! Pixels: what a master is, and a derivative of it. All blocking work on pictures lives here.
+
+use std::io::{Read, Seek};
+
+use serde::Deserialize;
+
+use crate::iiif::image::geometry::Rect;
+use crate::iiif::image::quality::{Format, Quality};
+use crate::iiif::image::rotation::Rotation;
+
+mod colour;
+mod decode;
+mod encode;
+mod limits;
+mod orient;
+mod pipeline;
+mod pixels;
+mod plan;
+mod pool;
+mod rotate;
+mod scale;
+mod sniff;
+#[cfg(test)]
+mod testing;
+
+pub use limits::Limits;
+pub use pipeline::{cost, render};
+pub use pool::Pool;
+pub use sniff::{Header, Kind, Parts, Sniff, Tone, header, sniff};
+
+/// An original, open for reading.
+pub trait Master: Read + Seek + Send {}
+impl<T: Read + Seek + Send> Master for T {}
+
+/// What is to be made of a master.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Job {
+    /// What is cut out, in upright coordinates.
+    pub crop: Rect,
+    /// Pixels from left to right, before rotation.
+    pub width: u32,
+    /// Pixels from top to bottom, before rotation.
+    pub height: u32,
+    /// Mirroring and turning.
+    pub rotation: Rotation,
+    /// Which colours the answer has.
+    pub quality: Quality,
+    /// How it is encoded.
+    pub format: Format,
+    /// 1 to 100, for [`Format::Jpg`].
+    pub jpeg_quality: u8,
+}
+
+/// The section `[limits]`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Bytes of pixels in work at any one time.
+    pub memory: u64,
+    /// Masters that claim more pixels than this are refused unread.
+    pub max_pixels: u64,
+    /// Jobs worked on at once, in each of the two lanes; 0: as many as the machine has cores.
+    pub threads: usize,
+    /// Jobs that may wait in each lane before the next one is refused as busy.
+    pub queue: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { memory: 1 << 30, max_pixels: 4_000_000_000, threads: 0, queue: 256 }
+    }
+}
+
+/// Why there is no picture.
+#[derive(Debug, thiserror::Error)]
+pub enum ImagingError {
+    /// The master, or what is asked of it, is beyond the limits.
+    #[error("{what} is too large: {found}, at most {limit} allowed")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// How large it is, with its unit.
+        found: String,
+        /// How large it may be.
+        limit: u64,
+    },
+    /// The file is damaged, cut short or lies about itself.
+    #[error("the master is broken: {0}")]
+    Broken(String),
+    /// A kind of file, or a property of it, that we do not read or write.
+    #[error("{what} is not supported")]
+    Unsupported {
+        /// What it is.
+        what: String,
+    },
+    /// The region does not lie within the picture.
+    #[error("region {0:?} does not lie within the picture of {1}x{2} pixels")]
+    Outside(Rect, u32, u32),
+    /// The master could not be read.
+    #[error("cannot read the master: {0}")]
+    Read(#[source] std::io::Error),
+    /// Too much work is waiting already.
+    #[error("too many pictures are being made, try again in a moment")]
+    Busy,
+    /// A decoder or encoder failed in a way that is no fault of the master.
+    #[error("decoder: {0}")]
+    Decoder(String),
+}
+
+impl ImagingError {
+    fn broken(reason: impl std::fmt::Display) -> Self {
+        Self::Broken(reason.to_string())
+    }
+
+    fn unsupported(what: impl Into<String>) -> Self {
+        Self::Unsupported { what: what.into() }
+    }
+}
+
+impl From<std::io::Error> for ImagingError {
+    fn from(error: std::io::Error) -> Self {
+        use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+        match error.kind() {
+            UnexpectedEof => Self::broken("the file ends early"),
+            InvalidData | InvalidInput => Self::broken(error),
+            _ => Self::Read(error),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Who may work on pixels, and when: admission by bytes and cores, in two lanes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::available_parallelism;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
+
+use super::{ImagingError, Settings};
+
+/// Permits are counted in units of this many bytes: a semaphore counts no further than four billion.
+const UNIT: u64 = 64 * 1024;
+
+/// Work that needs no more than this part of the memory is small.
+const SMALL: u64 = 32;
+
+/// Worker threads behind two lanes: tiles of a pyramid and thumbnails never wait behind full
+/// decodes. A job waits in a short queue; when that is full, the next one is refused as busy.
+///
+/// The threads are those of the runtime's blocking pool: it keeps them, and what runs there goes on
+/// when the caller leaves. Its bytes are given back when the work ends, not when the caller does.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    small: Arc<Lane>,
+    large: Arc<Lane>,
+    small_bytes: u64,
+}
+
+impl Pool {
+    /// Divides memory and threads: a quarter of the memory is kept for small work.
+    pub fn new(settings: &Settings) -> Self {
+        let cores = || available_parallelism().map_or(2, usize::from);
+        let threads = if settings.threads == 0 { cores() } else { settings.threads };
+        let large = settings.limits().memory;
+        let small = settings.memory - large;
+        Self {
+            small: Arc::new(Lane::new(small, threads, settings.queue)),
+            large: Arc::new(Lane::new(large, threads, settings.queue)),
+            small_bytes: settings.memory / SMALL,
+        }
+    }
+
+    /// Runs blocking work that will hold at most `cost` bytes. A panic in it is an error, not the
+    /// end of the process.
+    pub async fn run<T, F>(&self, cost: u64, work: F) -> Result<T, ImagingError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, ImagingError> + Send + 'static,
+    {
+        let lane = if cost <= self.small_bytes { &self.small } else { &self.large };
+        let permit = lane.enter(cost).await?;
+        let running = spawn_blocking(move || {
+            let _held = permit;
+            work()
+        });
+        running.await.unwrap_or_else(|error| Err(ImagingError::Decoder(error.to_string())))
+    }
+}
+
+#[derive(Debug)]
+struct Lane {
+    bytes: Arc<Semaphore>,
+    threads: Arc<Semaphore>,
+    total: u64,
+    waiting: AtomicUsize,
+    queue: usize,
+}
+
+impl Lane {
+    fn new(bytes: u64, threads: usize, queue: usize) -> Self {
+        Self {
+            bytes: Arc::new(Semaphore::new(units(bytes) as usize)),
+            threads: Arc::new(Semaphore::new(threads)),
+            total: bytes,
+            waiting: AtomicUsize::new(0),
+            queue,
+        }
+    }
+
+    /// Waits for bytes and for a thread. Bytes first: who waits for bytes must not keep a thread
+    /// from those that could run.
+    async fn enter(&self, cost: u64) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), ImagingError> {
+        if cost > self.total {
+            let found = format!("{cost} bytes of memory");
+            return Err(ImagingError::TooLarge {
+                what: "the work on this picture",
+                found,
+                limit: self.total,
+            });
+        }
+        let units = units(cost).min(units(self.total));
+        let try_now = || {
+            let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(units).ok()?;
+            Some((bytes, Arc::clone(&self.threads).try_acquire_owned().ok()?))
+        };
+        if let Some(permits) = try_now() {
+            return Ok(permits);
+        }
+        let _waiting = self.wait()?;
+        let closed = |_| ImagingError::Busy;
+        let bytes = Arc::clone(&self.bytes).acquire_many_owned(units).await.map_err(closed)?;
+        let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(closed)?;
+        Ok((bytes, thread))
+    }
+
+    fn wait(&self) -> Result<Waiting<'_>, ImagingError> {
+        let place = Waiting(&self.waiting);
+        if self.waiting.fetch_add(1, Ordering::Relaxed) < self.queue {
+            Ok(place)
+        } else {
+            Err(ImagingError::Busy)
+        }
+    }
+}
+
+/// A place in the queue, given back when the caller is admitted or leaves.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn units(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT).max(1)).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,113 @@
+//! The segments of a JPEG in front of its pixels.
+
+use std::ops::Range;
+
+use super::{Header, Kind, Lack, Layout, Parts, Tone, ifd};
+use crate::imaging::ImagingError;
+use crate::imaging::orient::Orientation;
+
+/// The frame of a JPEG.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::imaging) struct Frame {
+    pub(in crate::imaging) components: u8,
+    pub(in crate::imaging) progressive: bool,
+    /// The first scan does not hold all components, so a decoder keeps all coefficients.
+    pub(in crate::imaging) several_scans: bool,
+}
+
+/// One segment in front of the pixels.
+pub(in crate::imaging) struct Segment {
+    pub(in crate::imaging) marker: u8,
+    pub(in crate::imaging) body: Range<u64>,
+}
+
+impl Segment {
+    fn length(&self) -> u64 {
+        self.body.end - self.body.start
+    }
+
+    /// The bytes behind a signature, if the segment begins with it.
+    pub(in crate::imaging) fn after<'a>(
+        &self,
+        signature: &[u8],
+        parts: &'a Parts,
+    ) -> Result<Option<&'a [u8]>, Lack> {
+        if self.length() < signature.len() as u64
+            || parts.slice(self.body.start, signature.len() as u64)? != signature
+        {
+            return Ok(None);
+        }
+        Ok(parts.slice(self.body.start, self.length())?.get(signature.len()..))
+    }
+}
+
+pub(in crate::imaging) const APP1: u8 = 0xe1;
+pub(in crate::imaging) const APP2: u8 = 0xe2;
+pub(in crate::imaging) const APP14: u8 = 0xee;
+pub(in crate::imaging) const START_OF_SCAN: u8 = 0xda;
+
+/// The next segment at or after `at`; standalone markers and fill bytes are passed over.
+pub(in crate::imaging) fn segment(parts: &Parts, mut at: u64) -> Result<Segment, Lack> {
+    /// Metadata of this length in front of the pixels is no longer metadata.
+    const FARTHEST: u64 = 64 << 20;
+    loop {
+        let [first, marker] = parts.array(at)?;
+        match (first, marker) {
+            _ if at > FARTHEST => return Err(ImagingError::broken("a JPEG without pixels").into()),
+            (0xff, 0xff) => at += 1,
+            (0xff, 0x01 | 0xd0..=0xd8) => at += 2,
+            (0xff, 0xd9) => return Err(ImagingError::broken("a JPEG without pixels").into()),
+            (0xff, _) => break,
+            _ => return Err(ImagingError::broken(format!("no JPEG marker at byte {at}")).into()),
+        }
+    }
+    let [_, marker, a, b] = parts.array(at)?;
+    let length = u64::from(u16::from_be_bytes([a, b]));
+    if length < 2 {
+        return Err(ImagingError::broken(format!("a JPEG segment of length {length} at byte {at}")).into());
+    }
+    Ok(Segment { marker, body: at + 4..at + 2 + length })
+}
+
+pub(super) fn header(parts: &Parts) -> Result<Header, Lack> {
+    let mut at = 2;
+    let mut orientation = None;
+    let mut frame = None;
+    loop {
+        let segment = segment(parts, at)?;
+        match segment.marker {
+            START_OF_SCAN => {
+                let (size, frame): ((u32, u32), Frame) =
+                    frame.ok_or_else(|| ImagingError::broken("a JPEG without a frame header"))?;
+                let [in_scan] = parts.array(segment.body.start)?;
+                let frame = Frame { several_scans: frame.progressive || in_scan < frame.components, ..frame };
+                let tone = if frame.components == 1 { Tone::Grey } else { Tone::Colour };
+                let orientation = orientation.unwrap_or_default();
+                return Ok(Header::new(Kind::Jpeg, size, tone, orientation, Layout::Jpeg(frame)));
+            }
+            0xc0..=0xc2 => frame = Some(start_of_frame(parts, &segment)?),
+            0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
+                let what = "JPEG with lossless, hierarchical or arithmetic coding";
+                return Err(ImagingError::unsupported(what).into());
+            }
+            APP1 if orientation.is_none() => {
+                orientation = segment.after(b"Exif\0\0", parts)?.map(ifd::orientation);
+            }
+            _ => {}
+        }
+        at = segment.body.end;
+    }
+}
+
+fn start_of_frame(parts: &Parts, segment: &Segment) -> Result<((u32, u32), Frame), Lack> {
+    let [precision, a, b, c, d, components] = parts.array(segment.body.start)?;
+    if precision != 8 {
+        return Err(ImagingError::unsupported(format!("JPEG with {precision} bits a sample")).into());
+    }
+    if !matches!(components, 1 | 3 | 4) {
+        return Err(ImagingError::unsupported(format!("JPEG with {components} components")).into());
+    }
+    let size = (u32::from(u16::from_be_bytes([c, d])), u32::from(u16::from_be_bytes([a, b])));
+    let progressive = segment.marker == 0xc2;
+    Ok((size, Frame { components, progressive, several_scans: progressive }))
+}

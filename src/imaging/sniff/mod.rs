@@ -1,0 +1,183 @@
+//! What a file is, told from as few of its bytes as possible.
+
+use std::io::SeekFrom;
+use std::ops::Range;
+
+use super::orient::Orientation;
+use super::plan::Offer;
+use super::{ImagingError, Limits, Master};
+
+mod gif;
+pub(super) mod ifd;
+pub(super) mod jpeg;
+mod parts;
+mod png;
+pub(super) mod tiff;
+mod webp;
+
+pub(super) use parts::Lack;
+pub use parts::Parts;
+
+/// Kinds of masters that we read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// JPEG, ISO 10918.
+    Jpeg,
+    /// PNG.
+    Png,
+    /// TIFF 6.0 and BigTIFF.
+    Tiff,
+    /// WebP, lossy and lossless.
+    Webp,
+    /// GIF.
+    Gif,
+}
+
+impl Kind {
+    /// As in `Content-Type`.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::Tiff => "image/tiff",
+            Self::Webp => "image/webp",
+            Self::Gif => "image/gif",
+        }
+    }
+}
+
+/// Whether a picture has colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tone {
+    /// It may have.
+    Colour,
+    /// It consists of shades of grey.
+    Grey,
+}
+
+/// What a file's header tells; sizes are upright, that is after the orientation of EXIF.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// What the file is.
+    pub kind: Kind,
+    /// Pixels from left to right.
+    pub width: u32,
+    /// Pixels from top to bottom.
+    pub height: u32,
+    /// Whether it has colours.
+    pub tone: Tone,
+    /// Bytes of the file, if it was open.
+    pub(super) length: Option<u64>,
+    pub(super) orientation: Orientation,
+    pub(super) layout: Layout,
+}
+
+/// What matters for reading the pixels, per kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    Jpeg(jpeg::Frame),
+    Png { channels: u8, interlaced: bool },
+    Tiff(tiff::Layout),
+    Webp,
+    Gif,
+}
+
+impl Header {
+    fn new(
+        kind: Kind,
+        (width, height): (u32, u32),
+        tone: Tone,
+        orientation: Orientation,
+        layout: Layout,
+    ) -> Self {
+        let (width, height) = orientation.size(width, height);
+        Self { kind, width, height, tone, length: None, orientation, layout }
+    }
+
+    /// The size as stored.
+    pub(super) fn stored(&self) -> (u32, u32) {
+        self.orientation.size(self.width, self.height)
+    }
+
+    /// What the file offers to a reader.
+    pub(super) fn offer(&self) -> Offer {
+        match &self.layout {
+            Layout::Jpeg(_) => Offer { levels: vec![self.stored()], shrinks: &[1, 2, 4, 8] },
+            Layout::Tiff(tiff) => {
+                let levels = tiff.levels.iter().map(|level| (level.width, level.height)).collect();
+                Offer { levels, shrinks: &[1] }
+            }
+            Layout::Png { .. } | Layout::Webp | Layout::Gif => {
+                Offer { levels: vec![self.stored()], shrinks: &[1] }
+            }
+        }
+    }
+}
+
+/// How far some bytes of a file lead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sniff {
+    /// All that a header tells.
+    Known(Header),
+    /// These bytes are missing. Add them (or more, from the same start) and ask again.
+    Need(Range<u64>),
+}
+
+/// Tells a header from parts of a file: start with its first kilobytes, add what is asked for,
+/// repeat. A JPEG with long metadata asks for a few bytes behind it, a TIFF for its first directory
+/// wherever that lies, a WebP for its EXIF block behind the pixels; none asks for more than a few
+/// times. A file that ends before what it announces is [`ImagingError::Broken`].
+pub fn sniff(parts: &Parts) -> Result<Sniff, ImagingError> {
+    settle(examine(parts, Depth::Size))
+}
+
+/// Tells the header of an open file, and what rendering wants to know besides (the levels of a
+/// TIFF). A size beyond the limits is an error.
+pub fn header(master: &mut dyn Master, limits: &Limits) -> Result<Header, ImagingError> {
+    let mut parts = Parts::default();
+    parts.fetch(master, 0..64 * 1024)?;
+    loop {
+        match settle(examine(&parts, Depth::Levels))? {
+            Sniff::Known(header) => {
+                limits.pixels(header.width, header.height)?;
+                let length = Some(master.seek(SeekFrom::End(0))?);
+                return Ok(Header { length, ..header });
+            }
+            Sniff::Need(range) => parts.fetch(master, range)?,
+        }
+    }
+}
+
+/// How much of a header is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Depth {
+    Size,
+    Levels,
+}
+
+fn settle(result: Result<Header, Lack>) -> Result<Sniff, ImagingError> {
+    match result {
+        Ok(header) => Ok(Sniff::Known(header)),
+        Err(Lack::Bytes(range)) => Ok(Sniff::Need(range)),
+        Err(Lack::Fault(error)) => Err(error),
+    }
+}
+
+fn examine(parts: &Parts, depth: Depth) -> Result<Header, Lack> {
+    let header = match &parts.array::<12>(0)? {
+        [0xff, 0xd8, 0xff, ..] => jpeg::header(parts),
+        b"\x89PNG\r\n\x1a\n\0\0\0\x0d" => png::header(parts),
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => tiff::header(parts, depth),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P'] => webp::header(parts),
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => gif::header(parts),
+        _ => Err(ImagingError::unsupported("a file that is no JPEG, PNG, TIFF, WebP or GIF").into()),
+    }?;
+    if header.width == 0 || header.height == 0 {
+        let size = format!("its size is {}x{}, at least 1x1 expected", header.width, header.height);
+        return Err(ImagingError::Broken(size).into());
+    }
+    Ok(header)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! The bytes of a file that are known so far.
+
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
+
+use crate::imaging::{ImagingError, Master};
+
+/// The bytes of a file that are known so far: its beginning, and whatever else was asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Parts {
+    held: Vec<(u64, Vec<u8>)>,
+    end: Option<u64>,
+}
+
+/// Why a header could not be told: bytes are missing, or it is wrong.
+#[derive(Debug)]
+pub(in crate::imaging) enum Lack {
+    Bytes(Range<u64>),
+    Fault(ImagingError),
+}
+
+impl From<ImagingError> for Lack {
+    fn from(error: ImagingError) -> Self {
+        Self::Fault(error)
+    }
+}
+
+/// What a header may consist of; a file that wants more read before its size is known is no picture.
+const LONGEST: u64 = 1 << 20;
+const MOST: usize = 1024;
+
+impl Parts {
+    /// Adds the answer to a request for a range. More bytes than were asked for are welcome; fewer
+    /// mean that the file ends there.
+    pub fn add(&mut self, asked: Range<u64>, bytes: Vec<u8>) {
+        let end = asked.start.saturating_add(bytes.len() as u64);
+        if end < asked.end {
+            self.end = Some(self.end.map_or(end, |known| known.min(end)));
+        }
+        self.held.push((asked.start, bytes));
+    }
+
+    /// A file that is there as a whole.
+    pub(in crate::imaging) fn whole(bytes: Vec<u8>) -> Self {
+        Self { end: Some(bytes.len() as u64), held: vec![(0, bytes)] }
+    }
+
+    /// Bytes of a file that is there as a whole.
+    pub(in crate::imaging) fn len(&self) -> u64 {
+        self.end.unwrap_or(0)
+    }
+
+    /// Reads a range that was found missing.
+    pub(super) fn fetch(&mut self, master: &mut dyn Master, range: Range<u64>) -> Result<(), ImagingError> {
+        const AHEAD: u64 = 4096;
+        let wanted = range.start..range.end.max(range.start.saturating_add(AHEAD));
+        master.seek(SeekFrom::Start(wanted.start))?;
+        let mut bytes = Vec::new();
+        master.take(wanted.end - wanted.start).read_to_end(&mut bytes)?;
+        self.add(wanted, bytes);
+        Ok(())
+    }
+
+    pub(in crate::imaging) fn slice(&self, start: u64, length: u64) -> Result<&[u8], Lack> {
+        let end = start.checked_add(length).filter(|_| length <= LONGEST || self.is_whole());
+        let Some(end) = end else {
+            return Err(ImagingError::broken(format!("its header wants {length} bytes at {start}")).into());
+        };
+        let found = self.held.iter().find_map(|(at, bytes)| {
+            let from = usize::try_from(start.checked_sub(*at)?).ok()?;
+            bytes.get(from..from.checked_add(usize::try_from(length).ok()?)?)
+        });
+        match found {
+            Some(bytes) => Ok(bytes),
+            None if self.end.is_some_and(|known| end > known) => {
+                Err(ImagingError::broken("the file ends early").into())
+            }
+            None if self.held.len() >= MOST => Err(ImagingError::broken("its header has no end").into()),
+            None => Err(Lack::Bytes(start..end)),
+        }
+    }
+
+    pub(in crate::imaging) fn array<const N: usize>(&self, start: u64) -> Result<[u8; N], Lack> {
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(self.slice(start, N as u64)?);
+        Ok(bytes)
+    }
+
+    fn is_whole(&self) -> bool {
+        self.held.first().is_some_and(|(at, bytes)| *at == 0 && Some(bytes.len() as u64) == self.end)
+    }
+}

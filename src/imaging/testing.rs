@@ -1,0 +1,1 @@
+//! Masters for tests.
