@@ -4,10 +4,12 @@
 //! `docs/ARCHITECTURE.md` lists them and `tests/it/house.rs` checks.
 
 pub mod adapter;
+pub mod cli;
 pub mod iiif;
 pub mod jq;
 pub mod secret;
 pub mod serve;
+pub mod settings;
 pub mod units;
 pub mod upstream;
 pub mod imaging;

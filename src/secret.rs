@@ -19,6 +19,9 @@ impl Secret {
     /// The newtype name that a secret announces to its deserializer.
     pub const NAME: &'static str = "Secret";
 
+    /// What may stand for a secret in settings, for messages.
+    pub const EXPECTED: &'static str = "a text in quotes, `{ env = \"NAME\" }` or `{ file = \"path\" }`";
+
     /// The text itself, for the one place that sends it.
     pub fn reveal(&self) -> &str {
         &self.0
@@ -104,7 +107,7 @@ impl<'de> Deserialize<'de> for Secret {
             type Value = Secret;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text, `{ env = \"NAME\" }` or `{ file = \"path\" }`")
+                f.write_str(Secret::EXPECTED)
             }
 
             fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Secret, D::Error> {
@@ -166,7 +169,7 @@ mod tests {
         }
         assert_eq!(toml::from_str::<Sample>("token = 's3cret'").unwrap().token.reveal(), "s3cret");
         let error = toml::from_str::<Sample>("token = ['s3cret']").unwrap_err().message().to_owned();
-        insta::assert_snapshot!(error, @r#"invalid type: sequence, expected a text, `{ env = "NAME" }` or `{ file = "path" }`"#);
+        insta::assert_snapshot!(error, @r#"invalid type: sequence, expected a text in quotes, `{ env = "NAME" }` or `{ file = "path" }`"#);
     }
 
     #[test]

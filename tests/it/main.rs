@@ -4,3 +4,7 @@
 
 mod presentation;
 mod support;
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
+mod cli;
+mod settings;

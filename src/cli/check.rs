@@ -1,0 +1,39 @@
+//! `loggia check`: everything that is wrong with the settings, or what they add up to.
+
+use std::io::Write;
+
+use super::{Config, Failure, adapters};
+use crate::settings::Settings;
+use crate::settings::load::Environment;
+
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    config: Config,
+}
+
+impl Check {
+    pub(super) fn run(&self, environment: &Environment, out: &mut impl Write) -> Result<(), Failure> {
+        let settings = Settings::load(&self.config.file, environment, &adapters::known())?;
+        writeln!(out, "`{}` is fine", self.config.file.display())?;
+        summary(&settings, out)?;
+        Ok(())
+    }
+}
+
+fn summary(settings: &Settings, out: &mut impl Write) -> std::io::Result<()> {
+    let Settings { server, cache, sources, .. } = settings;
+    writeln!(out, "  listens at  {}, known as {}", server.listen, server.public_url)?;
+    writeln!(out, "  keeps       {} in memory, {} in {}", cache.memory, cache.disk, cache.dir.display())?;
+    let widest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or_default();
+    let names = widest(&mut sources.keys().map(String::len));
+    let adapters = widest(&mut sources.values().map(|source| source.adapter.len()));
+    for (at, (name, source)) in sources.iter().enumerate() {
+        let title = if at == 0 { "serves" } else { "" };
+        let place =
+            ["base", "path"].iter().find_map(|key| source.inputs.get(*key)?.as_str()).unwrap_or_default();
+        writeln!(out, "  {title:<10}  {name:<names$}  {:<adapters$}  {place}", source.adapter)?;
+    }
+    Ok(())
+}

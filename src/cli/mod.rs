@@ -1,0 +1,125 @@
+//! The commands, one file each, and the exit codes that scripts can rely on.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::settings::load::{Environment, Report};
+
+mod adapters;
+mod check;
+
+const EXAMPLES: &str = "\
+Examples:
+  loggia check --config museum.toml    Say what is wrong with the settings, or what they add up to
+  LOGGIA__LOG__LEVEL=debug loggia ...  Override one key: LOGGIA__SECTION__KEY=VALUE
+
+Exit codes:
+   0  done
+   1  something else went wrong
+  64  the command line is wrong
+  69  a source does not answer, or not as its adapter expects
+  70  a fault of the gateway itself
+  78  the settings are wrong; every mistake is printed with its place";
+
+/// Stand in front of an asset-management system or repository and make it speak IIIF.
+#[derive(Debug, Parser)]
+#[command(name = "loggia", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read the settings and say everything that is wrong with them, without touching the network
+    Check(check::Check),
+}
+
+/// Which settings a command works with.
+#[derive(Debug, clap::Args)]
+struct Config {
+    /// The settings file
+    #[arg(
+        long = "config",
+        short = 'c',
+        env = "LOGGIA_CONFIG",
+        value_name = "FILE",
+        default_value = "loggia.toml"
+    )]
+    file: PathBuf,
+}
+
+/// How a command ends, for the shell: the numbers of `sysexits.h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// None of the others.
+    Other = 1,
+    /// The command line is wrong.
+    Usage = 64,
+    /// A source does not answer, or not as its adapter expects.
+    Unavailable = 69,
+    /// A fault of the gateway itself.
+    Internal = 70,
+    /// The settings are wrong.
+    Settings = 78,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The settings are wrong.
+    #[error("{0}")]
+    Settings(#[from] Report),
+    /// What was to be printed could not be.
+    #[error("cannot write: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl Failure {
+    /// What the shell is told.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Settings(_) => Exit::Settings,
+            Self::Output(_) => Exit::Other,
+        }
+    }
+}
+
+impl Arguments {
+    /// Reads a command line. What is returned instead is to be printed: help, the version, or what is wrong.
+    pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(words)
+    }
+
+    /// Does what was asked.
+    pub fn run(&self, environment: &Environment, out: &mut impl Write) -> Result<(), Failure> {
+        match &self.command {
+            Command::Check(check) => check.run(environment, out),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,85 @@
+//! How images are offered, for all sources or one.
+
+use std::num::NonZeroU32;
+
+use serde::{Deserialize, Serialize};
+
+/// `[image]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImageSettings {
+    /// Whether an image may be asked for larger than it is.
+    pub upscale: bool,
+    /// The most pixels of an answer.
+    pub max_area: u64,
+    /// The widest answer.
+    pub max_width: Option<NonZeroU32>,
+    /// The highest answer.
+    pub max_height: Option<NonZeroU32>,
+    /// Width and height of the tiles that viewers are told to ask for.
+    pub tile: u32,
+    /// JPEG and WebP quality, 1 to 100.
+    pub quality: u8,
+}
+
+/// `[sources.NAME.image]`: what is different for one source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImageOverride {
+    /// See [`ImageSettings::upscale`].
+    pub upscale: Option<bool>,
+    /// See [`ImageSettings::max_area`].
+    pub max_area: Option<u64>,
+    /// See [`ImageSettings::max_width`].
+    pub max_width: Option<NonZeroU32>,
+    /// See [`ImageSettings::max_height`].
+    pub max_height: Option<NonZeroU32>,
+    /// See [`ImageSettings::tile`].
+    pub tile: Option<u32>,
+    /// See [`ImageSettings::quality`].
+    pub quality: Option<u8>,
+}
+
+impl Default for ImageSettings {
+    fn default() -> Self {
+        Self {
+            upscale: true,
+            max_area: 100_000_000,
+            max_width: None,
+            max_height: None,
+            tile: 512,
+            quality: 80,
+        }
+    }
+}
+
+impl ImageSettings {
+    /// These settings with what one source has of its own.
+    pub fn with(&self, own: &ImageOverride) -> Self {
+        Self {
+            upscale: own.upscale.unwrap_or(self.upscale),
+            max_area: own.max_area.unwrap_or(self.max_area),
+            max_width: own.max_width.or(self.max_width),
+            max_height: own.max_height.or(self.max_height),
+            tile: own.tile.unwrap_or(self.tile),
+            quality: own.quality.unwrap_or(self.quality),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_changes_only_what_it_names() {
+        let own: ImageOverride = toml::from_str("quality = 92\nupscale = false\nmax_width = 4000").unwrap();
+        let expected = ImageSettings {
+            quality: 92,
+            upscale: false,
+            max_width: NonZeroU32::new(4000),
+            ..ImageSettings::default()
+        };
+        assert_eq!(ImageSettings::default().with(&own), expected);
+    }
+}

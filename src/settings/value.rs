@@ -1,0 +1,383 @@
+//! Reads settings structs from layered values, knowing at every moment which key it stands at.
+//!
+//! The `config` crate merges file and environment; its own deserializer forgets the key of a missing or
+//! unknown field and reads numbers as texts and texts as numbers wherever it can. This one is strict with what a file says, and
+//! lenient only with the environment, which has nothing but texts.
+
+use std::fmt;
+use std::path::Path;
+
+use config::{Value, ValueKind};
+use serde::de::value::{MapAccessDeserializer, StringDeserializer};
+use serde::de::{
+    self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+};
+use serde::{Deserialize, forward_to_deserialize_any};
+
+use super::load::Environment;
+use super::problem::{Key, Problem, Segment, either};
+use crate::secret::{Reference, Secret};
+
+/// The origin that `config` gives to values from the environment.
+const ENVIRONMENT: &str = "the environment";
+
+/// Where references to secrets lead.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Surroundings<'a> {
+    /// The folder of the settings file.
+    pub folder: &'a Path,
+    /// All variables, not only those that override settings.
+    pub environment: &'a Environment,
+}
+
+/// A value that is about to become part of a struct.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reader<'a> {
+    pub value: &'a Value,
+    pub around: Surroundings<'a>,
+}
+
+/// Any value of a source that only its adapter understands; a reference to a secret becomes its text.
+#[derive(Debug)]
+pub(super) struct Input(pub toml::Value);
+
+impl Input {
+    const NAME: &'static str = "Input";
+}
+
+/// Why a struct could not be read.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub key: Key,
+    pub cause: Cause,
+}
+
+/// What went wrong at the key of a [`Fault`].
+#[derive(Debug)]
+pub(super) enum Cause {
+    /// Nobody knows the key.
+    Unknown(&'static [&'static str]),
+    /// The table at the key lacks this one.
+    Missing(&'static str),
+    /// The value is none of those in the list.
+    Unlisted(String, &'static [&'static str]),
+    /// The value is wrong; a sentence says how.
+    Wrong(String),
+    /// The text does not have the form that this sentence asks for.
+    Malformed(&'static str),
+    /// The value cannot be a secret and is not shown, since it may have been meant as one.
+    Hidden,
+}
+
+impl Fault {
+    fn new(cause: Cause) -> Self {
+        Self { key: Key::default(), cause }
+    }
+
+    fn at(mut self, segment: Segment) -> Self {
+        self.key.prepend(segment);
+        self
+    }
+
+    /// Adds what was found to a sentence that only says what was expected.
+    fn found(self, text: &str) -> Self {
+        match self.cause {
+            Cause::Malformed(sentence) => Self::new(Cause::Wrong(format!("{sentence}, found `{text}`"))),
+            _ => self,
+        }
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(Fault { key, cause }: Fault) -> Self {
+        match cause {
+            Cause::Unknown(known) => Problem::unknown(key, known),
+            Cause::Missing(name) => Problem::missing(key, name),
+            Cause::Unlisted(found, known) => Problem::unlisted(key, "value", &found, known),
+            Cause::Wrong(sentence) => Problem::new(key, sentence),
+            Cause::Malformed(sentence) => Problem::new(key, sentence),
+            Cause::Hidden => Problem::concealed(key, format!("expected {}", Secret::EXPECTED)),
+        }
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn with(self, value: &'a Value) -> Self {
+        Self { value, ..self }
+    }
+
+    /// The text of a variable, which may stand for any kind of value.
+    fn spoken(&self) -> Option<&'a str> {
+        match (&self.value.kind, self.value.origin()) {
+            (ValueKind::String(text), Some(ENVIRONMENT)) => Some(text.trim()),
+            _ => None,
+        }
+    }
+
+    /// `{ env = … }` or `{ file = … }`.
+    fn is_reference(&self) -> bool {
+        match &self.value.kind {
+            ValueKind::Table(table) => {
+                table.len() == 1 && (table.contains_key("env") || table.contains_key("file"))
+            }
+            _ => false,
+        }
+    }
+
+    fn resolve(self) -> Result<Secret, Fault> {
+        let reference = Reference::deserialize(self)?;
+        reference
+            .resolve(self.around.folder, self.around.environment)
+            .map_err(|error| Fault::new(Cause::Wrong(error.to_string())))
+    }
+
+    /// A secret's value never gets into a message.
+    fn secret(self) -> Result<Secret, Fault> {
+        match &self.value.kind {
+            ValueKind::String(text) => Ok(Secret::from(text.as_str())),
+            _ if self.is_reference() => self.resolve(),
+            _ => Err(Fault::new(Cause::Hidden)),
+        }
+    }
+
+    /// An input that looks like a reference is followed; its adapter sees the text.
+    fn input<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        if self.is_reference() {
+            visitor.visit_newtype_struct(text(self.resolve()?.reveal()))
+        } else {
+            visitor.visit_newtype_struct(self)
+        }
+    }
+}
+
+/// A deserializer of nothing but this text.
+fn text(text: &str) -> StringDeserializer<Fault> {
+    text.to_owned().into_deserializer()
+}
+
+/// Numbers and switches from the environment come as texts.
+macro_rules! also_from_text {
+    ($($method:ident => $visit:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+            match self.spoken().and_then(|text| text.parse().ok()) {
+                Some(value) => visitor.$visit(value),
+                None => self.deserialize_any(visitor),
+            }
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Reader<'_> {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match &self.value.kind {
+            ValueKind::Nil => visitor.visit_unit(),
+            ValueKind::Boolean(value) => visitor.visit_bool(*value),
+            ValueKind::I64(value) => visitor.visit_i64(*value),
+            ValueKind::I128(value) => visitor.visit_i128(*value),
+            ValueKind::U64(value) => visitor.visit_u64(*value),
+            ValueKind::U128(value) => visitor.visit_u128(*value),
+            ValueKind::Float(value) => visitor.visit_f64(*value),
+            ValueKind::String(value) => visitor.visit_str(value).map_err(|fault: Fault| fault.found(value)),
+            ValueKind::Table(table) => {
+                visitor.visit_map(Entries { rest: table.iter(), current: None, reader: self })
+            }
+            ValueKind::Array(array) => {
+                visitor.visit_seq(Elements { rest: array.iter().enumerate(), reader: self })
+            }
+        }
+    }
+
+    also_from_text! {
+        deserialize_bool => visit_bool
+        deserialize_i8 => visit_i64 deserialize_i16 => visit_i64 deserialize_i32 => visit_i64 deserialize_i64 => visit_i64
+        deserialize_u8 => visit_u64 deserialize_u16 => visit_u64 deserialize_u32 => visit_u64 deserialize_u64 => visit_u64
+        deserialize_f32 => visit_f64 deserialize_f64 => visit_f64
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let Some(text) = self.spoken() else { return self.deserialize_any(visitor) };
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let origin = ENVIRONMENT.to_owned();
+        let parts: Vec<Value> = parts.map(|part| Value::new(Some(&origin), part)).collect();
+        visitor.visit_seq(Elements { rest: parts.iter().enumerate(), reader: self })
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match name {
+            Secret::NAME => visitor.visit_newtype_struct(text(self.secret()?.reveal())),
+            Input::NAME => self.input(visitor),
+            _ => visitor.visit_newtype_struct(self),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match &self.value.kind {
+            ValueKind::String(variant) => text(variant).deserialize_enum(name, variants, visitor),
+            ValueKind::Table(table) => visitor.visit_enum(MapAccessDeserializer::new(Entries {
+                rest: table.iter(),
+                current: None,
+                reader: self,
+            })),
+            _ => Err(Fault::new(Cause::Wrong(format!("expected {}", either(variants))))),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        i128 u128 char str string bytes byte_buf unit unit_struct tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+/// The entries of a table; those that were struck out are passed over.
+struct Entries<'a, I> {
+    rest: I,
+    current: Option<(&'a String, &'a Value)>,
+    reader: Reader<'a>,
+}
+
+impl<'de, 'a, I: Iterator<Item = (&'a String, &'a Value)>> MapAccess<'de> for Entries<'a, I> {
+    type Error = Fault;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+        self.current = self.rest.by_ref().find(|(_, value)| value.kind != ValueKind::Nil);
+        let Some((name, _)) = self.current else { return Ok(None) };
+        seed.deserialize(text(name)).map(Some).map_err(|fault| fault.at(Segment::Name(name.clone())))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
+        let (name, value) =
+            self.current.take().ok_or_else(|| de::Error::custom("a value was asked for before its key"))?;
+        seed.deserialize(self.reader.with(value)).map_err(|fault| fault.at(Segment::Name(name.clone())))
+    }
+}
+
+/// The elements of a list; those that were struck out are passed over and keep their number.
+struct Elements<'a, I> {
+    rest: I,
+    reader: Reader<'a>,
+}
+
+impl<'de, 'a, I: Iterator<Item = (usize, &'a Value)>> SeqAccess<'de> for Elements<'_, I> {
+    type Error = Fault;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+        let Some((index, value)) = self.rest.by_ref().find(|(_, value)| value.kind != ValueKind::Nil) else {
+            return Ok(None);
+        };
+        let reader = Reader { value, around: self.reader.around };
+        seed.deserialize(reader).map(Some).map_err(|fault| fault.at(Segment::Index(index)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Input {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Input;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Input, D::Error> {
+                toml::Value::deserialize(inner).map(Input)
+            }
+        }
+        deserializer.deserialize_newtype_struct(Self::NAME, Any)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {:?}", self.key, self.cause)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl de::Error for Fault {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        let message = message.to_string();
+        let words = WORDS.iter().find(|(from, _)| *from == message);
+        Self::new(words.map_or(Cause::Wrong(message), |(_, to)| Cause::Malformed(to)))
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let expected = expected.to_string();
+        Self::new(Cause::Wrong(format!("expected {}, found {}", plain(&expected), describe(found))))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::invalid_type(found, expected)
+    }
+
+    fn unknown_variant(found: &str, expected: &'static [&'static str]) -> Self {
+        Self::new(Cause::Unlisted(found.to_owned(), expected))
+    }
+
+    fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {
+        Self::new(Cause::Unknown(expected))
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::new(Cause::Missing(field))
+    }
+}
+
+/// What a value is, in words.
+fn describe(found: Unexpected<'_>) -> String {
+    match found {
+        Unexpected::Bool(value) => format!("`{value}`"),
+        Unexpected::Unsigned(value) => format!("the number `{value}`"),
+        Unexpected::Signed(value) => format!("the number `{value}`"),
+        Unexpected::Float(value) => format!("the number `{value}`"),
+        Unexpected::Str(text) => format!("the text `{text}`"),
+        Unexpected::Seq => "a list".to_owned(),
+        Unexpected::Map => "a table".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Programmers' names of kinds, for everybody else.
+fn plain(expected: &str) -> String {
+    let (expected, least) = match expected.strip_prefix("a nonzero ") {
+        Some(number) => (number, 1),
+        None => (expected, 0),
+    };
+    let whole = |most: u64| format!("a whole number from {least} to {most}");
+    match expected {
+        "u8" => whole(u8::MAX.into()),
+        "u16" => whole(u16::MAX.into()),
+        "u32" => whole(u32::MAX.into()),
+        "u64" | "usize" => format!("a whole number, at least {least}"),
+        "f32" | "f64" => "a number".to_owned(),
+        "a boolean" => "`true` or `false`".to_owned(),
+        "a string" => "a text in quotes".to_owned(),
+        "path string" => "a path in quotes".to_owned(),
+        "a sequence" => "a list".to_owned(),
+        "a map" => "a table".to_owned(),
+        "socket address" => "an address with a port such as `127.0.0.1:8080`".to_owned(),
+        other if other.starts_with("struct ") => "a table".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// Sentences of the standard library and others that do not say what was expected.
+const WORDS: &[(&str, &str)] = &[
+    ("invalid socket address syntax", "expected an address with a port such as `127.0.0.1:8080`"),
+    ("invalid IP address syntax", "expected an IP address such as `192.0.2.1`"),
+];

@@ -1,0 +1,206 @@
+//! Every example in `config/` is fine, and every file in `bad-config` fails with its recorded message.
+//!
+//! `RECORD=1 cargo test --test it bad_config` records the messages anew; read them before they are committed.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use loggia::cli::{Arguments, Exit};
+use loggia::iiif::presentation::text::LanguageMap;
+use loggia::secret::Secret;
+use loggia::settings::Settings;
+use loggia::settings::check::Adapters;
+use loggia::settings::load::{self, Environment};
+use loggia::units::{Bytes, Duration};
+
+const BAD: &str = "tests/fixtures/bad-config";
+
+/// What `loggia check` prints for a file, or says against it.
+fn check(file: &Path, environment: &Environment) -> Result<String, String> {
+    let words: [OsString; 4] = ["loggia".into(), "check".into(), "--config".into(), file.into()];
+    let mut out = Vec::new();
+    match Arguments::read(words).unwrap().run(environment, &mut out) {
+        Ok(()) => Ok(String::from_utf8(out).unwrap()),
+        Err(failure) => {
+            assert_eq!(failure.exit(), Exit::Settings);
+            Err(failure.to_string())
+        }
+    }
+}
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn files(folder: &str, extension: &str) -> BTreeSet<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
+}
+
+#[test]
+fn examples_are_fine() {
+    let environment = environment(&[("RESOURCESPACE_KEY", "k")]);
+    let examples = files("config", "toml");
+    assert!(examples.len() >= 3);
+    for example in examples {
+        check(&example, &environment).unwrap_or_else(|message| panic!("{message}"));
+    }
+}
+
+#[test]
+fn the_examples_need_no_more_than_the_secrets_they_name() {
+    let message = check(Path::new("config/museum.toml"), &Environment::new()).unwrap_err();
+    insta::assert_snapshot!(message, @r"
+    config/museum.toml:45:1: `sources.collection.api_key`: environment variable `RESOURCESPACE_KEY` is not set
+       |
+    45 | api_key = …
+       | ^^^^^^^
+
+    1 problem in the settings (`config/museum.toml`)
+    ");
+}
+
+#[test]
+fn every_bad_config_fails_as_recorded() {
+    let record = std::env::var_os("RECORD").is_some();
+    let mut different = Vec::new();
+    for file in files(BAD, "toml") {
+        let variables = fs::read_to_string(file.with_extension("env")).unwrap_or_default();
+        let variables: Vec<(&str, &str)> =
+            variables.lines().filter_map(|line| line.split_once('=')).collect();
+        let message = check(&file, &environment(&variables)).expect_err(&file.display().to_string());
+        let message = format!("{}\n", message.replace(&format!("{BAD}/"), ""));
+        let recorded = file.with_extension("txt");
+        if record {
+            fs::write(&recorded, &message).unwrap();
+        } else if fs::read_to_string(&recorded).unwrap_or_default() != message {
+            different.push(format!("{} is recorded otherwise:\n{message}", file.display()));
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+#[test]
+fn every_recorded_message_has_its_file() {
+    let missing = |file: &PathBuf| !file.with_extension("toml").exists();
+    let orphans: Vec<PathBuf> =
+        files(BAD, "txt").into_iter().chain(files(BAD, "env")).filter(missing).collect();
+    assert!(orphans.is_empty(), "{orphans:?}");
+}
+
+/// One folder, to which a test adds what it is about.
+const MAPS: &str = "[sources.maps]\nadapter = 'folder'\npath = '/srv/maps'\n";
+
+fn settings(text: &str, variables: &[(&str, &str)]) -> Settings {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("loggia.toml");
+    fs::write(&file, text).unwrap();
+    fs::write(folder.path().join("dam.key"), "s3cret\n").unwrap();
+    let adapters = Adapters { names: &["folder", "dam"], inputs: &|_, _| Vec::new() };
+    Settings::load(&file, &environment(variables), &adapters).unwrap_or_else(|report| panic!("{report}"))
+}
+
+#[test]
+fn defaults_are_as_documented() {
+    let settings = settings(MAPS, &[]);
+    assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.server.public_url, "http://127.0.0.1:8080");
+    assert_eq!(settings.cache.dir, Path::new("var/cache"));
+    assert_eq!((settings.cache.memory, settings.cache.disk), (Bytes::mib(256), Bytes::gib(20)));
+    assert_eq!(settings.limits.memory, Bytes::gib(1));
+    let image = settings.image;
+    assert_eq!((image.upscale, image.max_area, image.tile, image.quality), (true, 100_000_000, 512, 80));
+    let maps = &settings.sources["maps"];
+    assert_eq!((maps.record_ttl, maps.stale), (Duration::mins(10), Duration::days(7)));
+    assert!(maps.hosts.is_empty() && !maps.allow_private);
+}
+
+#[test]
+fn variables_override_the_file_and_become_what_the_key_wants() {
+    let settings = settings(
+        &format!("[cache]\ndisk = '1GiB'\nmemory = '1MiB'\n{MAPS}"),
+        &[
+            ("LOGGIA__CACHE__DISK", "2GiB"),
+            ("LOGGIA__CACHE__MEMORY", "1024"),
+            ("LOGGIA__IMAGE__UPSCALE", "false"),
+            ("LOGGIA__IMAGE__QUALITY", "91"),
+            ("LOGGIA__SERVER__TRUSTED_PROXIES", "10.0.0.1, 10.1.0.0/16"),
+            ("LOGGIA__SOURCES__MAPS__RATE", "2.5"),
+            ("LOGGIA__SOURCES__MAPS__LABEL__DE", "Karten"),
+            ("LOGGIA__SOURCES__OLD_MAPS__ADAPTER", "folder"),
+            ("LOGGIA__SOURCES__OLD_MAPS__PATH", "0123"),
+            ("LOGGIA_CACHE_DISK", "not ours"),
+            ("PATH", "/bin"),
+        ],
+    );
+    assert_eq!((settings.cache.disk, settings.cache.memory), (Bytes::gib(2), Bytes::new(1024)));
+    assert_eq!((settings.image.upscale, settings.image.quality), (false, 91));
+    assert_eq!(settings.server.trusted_proxies, ["10.0.0.1", "10.1.0.0/16"]);
+    assert_eq!(settings.sources["maps"].rate, Some(2.5));
+    assert_eq!(settings.sources["maps"].label, LanguageMap::tagged("de", "Karten"));
+    assert_eq!(settings.sources["old-maps"].inputs["path"].as_str(), Some("0123"));
+}
+
+#[test]
+fn a_number_in_quotes_is_a_text_in_a_file() {
+    let file = Path::new(BAD).join("quoted-number.toml");
+    assert!(check(&file, &Environment::new()).unwrap_err().contains("found the text `80`"));
+}
+
+#[test]
+fn sources_and_languages_keep_the_order_of_the_file() {
+    let source = |name: &str| {
+        format!("[sources.{name}]\nadapter = 'folder'\nlabel = {{ nl = 'a', de = 'b', en = 'c' }}\n")
+    };
+    let settings = settings(&["zebra", "apple", "mango"].map(source).concat(), &[]);
+    assert_eq!(settings.sources.keys().collect::<Vec<_>>(), ["zebra", "apple", "mango"]);
+    let languages: Vec<&str> = settings.sources["zebra"].label.iter().map(|(language, _)| language).collect();
+    assert_eq!(languages, ["nl", "de", "en"]);
+}
+
+#[test]
+fn an_adapter_sees_secrets_as_texts_wherever_they_are_kept() {
+    let dam = |key: &str| format!("[sources.dam]\nadapter = 'dam'\napi_key = {key}\n");
+    for key in ["'s3cret'", "{ env = 'DAM_KEY' }", "{ file = 'dam.key' }"] {
+        let settings = settings(&dam(key), &[("DAM_KEY", "s3cret")]);
+        assert_eq!(settings.sources["dam"].inputs["api_key"].as_str(), Some("s3cret"), "{key}");
+        assert!(!format!("{settings:?}").contains("s3cret"), "{key}");
+    }
+}
+
+#[test]
+fn a_secret_in_a_section_is_followed_too() {
+    #[derive(Debug, Default, serde::Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Sample {
+        token: Option<Secret>,
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("loggia.toml");
+    for (toml, expected) in
+        [("token = { env = 'TOKEN' }", Ok("s3cret")), ("token = { vault = 'x' }", Err("{ env = "))]
+    {
+        fs::write(&file, toml).unwrap();
+        let sample =
+            load::read::<Sample>(&file, &environment(&[("TOKEN", "s3cret")])).unwrap().check(|_| Vec::new());
+        match expected {
+            Ok(text) => assert_eq!(sample.unwrap().token.unwrap().reveal(), text),
+            Err(part) => assert!(sample.unwrap_err().to_string().contains(part)),
+        }
+    }
+}
+
+#[test]
+fn relative_paths_of_a_source_begin_beside_the_file() {
+    let settings = settings(MAPS, &[]);
+    assert!(settings.folder.is_absolute());
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("ca.pem"), "").unwrap();
+    let file = folder.path().join("loggia.toml");
+    fs::write(&file, format!("{MAPS}ca_file = 'ca.pem'")).unwrap();
+    let adapters = Adapters { names: &["folder"], inputs: &|_, _| Vec::new() };
+    let settings = Settings::load(&file, &Environment::new(), &adapters).unwrap();
+    assert_eq!(settings.sources["maps"].ca_file, Some(folder.path().join("ca.pem")));
+}
