@@ -3,6 +3,7 @@
 //! Calls go down, values come up. A module imports only modules of a lower rank, as
 //! `docs/ARCHITECTURE.md` lists them and `tests/it/house.rs` checks.
 
+pub mod access;
 pub mod adapter;
 pub mod cli;
 pub mod iiif;

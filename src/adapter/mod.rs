@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
+pub mod folder;
 pub mod record;
 
 use record::{Cursor, ItemId, Leaf, Listed, MediaId, Member, Page, Record};

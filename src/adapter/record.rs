@@ -64,8 +64,8 @@ impl Leaf {
     }
 }
 
-/// Who may see an item, as far as the source says. Closed unless open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Who may see an item, as far as the source says. Closed unless open; ordered from open to closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
     /// Everybody.

@@ -26,7 +26,7 @@ mod testing;
 pub use limits::Limits;
 pub use pipeline::{cost, render};
 pub use pool::Pool;
-pub use sniff::{Header, Kind, Parts, Sniff, Tone, header, sniff};
+pub use sniff::{Header, Kind, MAGIC, Parts, Sniff, Tone, header, kind, sniff};
 
 /// An original, open for reading.
 pub trait Master: Read + Seek + Send {}

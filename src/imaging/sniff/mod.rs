@@ -114,6 +114,21 @@ impl Header {
     }
 }
 
+/// So many bytes at the beginning of a file tell its kind.
+pub const MAGIC: usize = 12;
+
+/// The kind of a file by its first [`MAGIC`] bytes; `None` where it is no picture that we read.
+pub fn kind(head: &[u8]) -> Option<Kind> {
+    match head {
+        [0xff, 0xd8, 0xff, ..] => Some(Kind::Jpeg),
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', 0, 0, 0, 0x0d, ..] => Some(Kind::Png),
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Kind::Tiff),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Kind::Webp),
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Kind::Gif),
+        _ => None,
+    }
+}
+
 /// How far some bytes of a file lead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sniff {
@@ -164,13 +179,13 @@ fn settle(result: Result<Header, Lack>) -> Result<Sniff, ImagingError> {
 }
 
 fn examine(parts: &Parts, depth: Depth) -> Result<Header, Lack> {
-    let header = match &parts.array::<12>(0)? {
-        [0xff, 0xd8, 0xff, ..] => jpeg::header(parts),
-        b"\x89PNG\r\n\x1a\n\0\0\0\x0d" => png::header(parts),
-        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => tiff::header(parts, depth),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P'] => webp::header(parts),
-        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => gif::header(parts),
-        _ => Err(ImagingError::unsupported("a file that is no JPEG, PNG, TIFF, WebP or GIF").into()),
+    let header = match kind(&parts.array::<MAGIC>(0)?) {
+        Some(Kind::Jpeg) => jpeg::header(parts),
+        Some(Kind::Png) => png::header(parts),
+        Some(Kind::Tiff) => tiff::header(parts, depth),
+        Some(Kind::Webp) => webp::header(parts),
+        Some(Kind::Gif) => gif::header(parts),
+        None => Err(ImagingError::unsupported("a file that is no JPEG, PNG, TIFF, WebP or GIF").into()),
     }?;
     if header.width == 0 || header.height == 0 {
         let size = format!("its size is {}x{}, at least 1x1 expected", header.width, header.height);

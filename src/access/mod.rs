@@ -1,0 +1,5 @@
+//! Who may see what. One pure function, [`decide`], asked before every cache look-up.
+
+pub mod decide;
+
+pub use decide::{Action, Verdict, decide};

@@ -1,0 +1,148 @@
+//! Descriptions written by hand: `info.toml` in a folder, `FILE.toml` beside a file.
+
+use std::path::Path;
+
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::tree::{Entry, Tree};
+use super::{AdapterError, stem, unreadable};
+use crate::adapter::record::{Access, Agent, Entry as Pair, Link, Record};
+use crate::iiif::presentation::text::LanguageMap;
+
+/// What a person wrote about an item, with the text it was read from.
+#[derive(Debug, Default)]
+pub(super) struct Description {
+    text: String,
+    form: Form,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Form {
+    label: Option<LanguageMap>,
+    summary: LanguageMap,
+    metadata: Metadata,
+    rights: Option<String>,
+    required_statement: Option<Pair>,
+    provider: Vec<Agent>,
+    homepage: Vec<Link>,
+    see_also: Vec<Link>,
+    rendering: Vec<Link>,
+    nav_date: Option<Timestamp>,
+    behavior: Vec<String>,
+    viewing_direction: Option<String>,
+    /// Language of the texts that name none.
+    language: Option<String>,
+    access: Option<Access>,
+    /// By file name.
+    canvas: IndexMap<String, CanvasForm>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CanvasForm {
+    label: Option<LanguageMap>,
+    access: Option<Access>,
+}
+
+/// `Creator = "Jane Roe"` for the usual case, `{ label, value }` where the label has languages too.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a table of label = value, or a list of { label, value }")]
+enum Metadata {
+    ByLabel(IndexMap<String, LanguageMap>),
+    Pairs(Vec<Pair>),
+}
+
+impl Default for Metadata {
+    fn default() -> Self {
+        Self::Pairs(Vec::new())
+    }
+}
+
+impl Description {
+    /// `map.tif.toml` beside `map.tif`, else `map.toml`.
+    pub(super) fn of_file(tree: &Tree, file: &Entry) -> Result<Self, AdapterError> {
+        let names = [format!("{}.toml", file.name), format!("{}.toml", stem(&file.name))];
+        for name in names.iter().filter(|name| *name != "info.toml") {
+            if let Some(description) = Self::read(tree, Path::new(name))? {
+                return Ok(description);
+            }
+        }
+        Ok(Self::default())
+    }
+
+    /// `info.toml` in the folder.
+    pub(super) fn of_folder(tree: &Tree, folder: &Path) -> Result<Self, AdapterError> {
+        Ok(Self::read(tree, &folder.join("info.toml"))?.unwrap_or_default())
+    }
+
+    fn read(tree: &Tree, path: &Path) -> Result<Option<Self>, AdapterError> {
+        let name = path.to_string_lossy();
+        let Some(text) = tree.text(path).map_err(|source| unreadable(&name, source))? else { return Ok(None) };
+        let form = toml::from_str(&text)
+            .map_err(|error| AdapterError::Shape(format!("description `{name}` cannot be read: {error}")))?;
+        Ok(Some(Self { text, form }))
+    }
+
+    /// The text as it was written: a change in it is a change of the record.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn label(&self) -> Option<LanguageMap> {
+        self.form.label.as_ref().filter(|label| !label.is_empty()).map(|label| self.speak(label))
+    }
+
+    pub(super) fn access(&self) -> Access {
+        self.form.access.unwrap_or(Access::Open)
+    }
+
+    pub(super) fn canvas_label(&self, file: &str) -> Option<LanguageMap> {
+        self.form.canvas.get(file)?.label.as_ref().map(|label| self.speak(label))
+    }
+
+    pub(super) fn canvas_access(&self, file: &str) -> Option<Access> {
+        self.form.canvas.get(file)?.access
+    }
+
+    /// The record with everything that the description tells.
+    pub(super) fn describe(self, mut record: Record) -> Record {
+        record.label = self.label().unwrap_or(record.label);
+        record.summary = self.speak(&self.form.summary);
+        record.access = self.access();
+        record.metadata = match &self.form.metadata {
+            Metadata::Pairs(pairs) => pairs.iter().map(|pair| self.pair(&pair.label, &pair.value)).collect(),
+            Metadata::ByLabel(pairs) => {
+                pairs.iter().map(|(label, value)| self.pair(&LanguageMap::none(label), value)).collect()
+            }
+        };
+        record.required_statement =
+            self.form.required_statement.as_ref().map(|pair| self.pair(&pair.label, &pair.value));
+        let Form { rights, provider, homepage, see_also, rendering, nav_date, behavior, viewing_direction, .. } =
+            self.form;
+        Record {
+            rights,
+            provider,
+            homepage,
+            see_also,
+            rendering,
+            nav_date,
+            behavior,
+            viewing_direction,
+            ..record
+        }
+    }
+
+    fn pair(&self, label: &LanguageMap, value: &LanguageMap) -> Pair {
+        Pair { label: self.speak(label), value: self.speak(value) }
+    }
+
+    fn speak(&self, text: &LanguageMap) -> LanguageMap {
+        match &self.form.language {
+            Some(language) => text.clone().or_language(language),
+            None => text.clone(),
+        }
+    }
+}
