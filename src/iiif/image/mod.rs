@@ -1,8 +1,12 @@
 //! The Image API, 3.0 and 2.1.1: requests, their arithmetic and info.json.
 
 pub mod geometry;
+pub mod number;
 pub mod quality;
+pub mod region;
+pub mod request;
 pub mod rotation;
+pub mod size;
 
 /// Which Image API a request speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

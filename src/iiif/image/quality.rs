@@ -1,5 +1,9 @@
 //! The last part of an image request: `default.jpg` (*Image API 3.0, 4.4 and 4.5*).
 
+use std::fmt;
+
+use super::request::SyntaxError;
+
 /// Which colours the answer has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Quality {
@@ -11,6 +15,34 @@ pub enum Quality {
     Gray,
     /// In black and white.
     Bitonal,
+}
+
+impl Quality {
+    /// All that are offered.
+    pub const ALL: [Self; 4] = [Self::Default, Self::Color, Self::Gray, Self::Bitonal];
+
+    /// The word for it in addresses and info.json.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Color => "color",
+            Self::Gray => "gray",
+            Self::Bitonal => "bitonal",
+        }
+    }
+
+    /// Reads the word before the last dot.
+    pub fn parse(text: &str) -> Result<Self, SyntaxError> {
+        let expected = "is not offered: expected `default`, `color`, `gray` or `bitonal`";
+        let known = Self::ALL.into_iter().find(|quality| quality.name() == text);
+        known.ok_or_else(|| SyntaxError::new("quality", text, expected))
+    }
+}
+
+impl fmt::Display for Quality {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// How the answer is encoded.
@@ -26,4 +58,77 @@ pub enum Format {
     Tif,
     /// `gif`, `image/gif`.
     Gif,
+}
+
+impl Format {
+    /// All that are offered.
+    pub const ALL: [Self; 5] = [Self::Jpg, Self::Png, Self::Webp, Self::Tif, Self::Gif];
+
+    /// The word for it in addresses and info.json.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Jpg => "jpg",
+            Self::Png => "png",
+            Self::Webp => "webp",
+            Self::Tif => "tif",
+            Self::Gif => "gif",
+        }
+    }
+
+    /// Its media type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Jpg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::Webp => "image/webp",
+            Self::Tif => "image/tiff",
+            Self::Gif => "image/gif",
+        }
+    }
+
+    /// Reads the word after the last dot.
+    pub fn parse(text: &str) -> Result<Self, SyntaxError> {
+        let expected = "is not offered: expected `jpg`, `png`, `webp`, `tif` or `gif`";
+        let known = Self::ALL.into_iter().find(|format| format.extension() == text);
+        known.ok_or_else(|| SyntaxError::new("format", text, expected))
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.extension())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_parses_to_itself() {
+        for quality in Quality::ALL {
+            assert_eq!(Quality::parse(&quality.to_string()), Ok(quality));
+        }
+        for format in Format::ALL {
+            assert_eq!(Format::parse(&format.to_string()), Ok(format));
+        }
+    }
+
+    #[test]
+    fn words_of_other_versions_and_spellings_are_refused() {
+        for text in ["native", "grey", "colour", "DEFAULT", "", "default "] {
+            let error = Quality::parse(text).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("quality `{text}` is not offered: expected `default`, `color`, `gray` or `bitonal`")
+            );
+        }
+        for text in ["jpeg", "JPG", "tiff", "jp2", "pdf", "xyz", ""] {
+            let error = Format::parse(text).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("format `{text}` is not offered: expected `jpg`, `png`, `webp`, `tif` or `gif`")
+            );
+        }
+    }
 }
