@@ -1,12 +1,17 @@
 //! The Image API, 3.0 and 2.1.1: requests, their arithmetic and info.json.
 
+pub mod canonical;
 pub mod geometry;
+mod limits;
 pub mod number;
 pub mod quality;
 pub mod region;
 pub mod request;
 pub mod rotation;
 pub mod size;
+
+#[cfg(test)]
+mod vectors;
 
 /// Which Image API a request speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
