@@ -2,6 +2,7 @@
 
 pub mod canonical;
 pub mod geometry;
+pub mod info;
 mod limits;
 pub mod number;
 pub mod quality;
