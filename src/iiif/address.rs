@@ -180,15 +180,15 @@ fn described(version: presentation::Version, kind: &str, raw: &[&str], text: &[&
 }
 
 fn collection(version: presentation::Version, raw: &[&str], text: &[&str]) -> Option<Address> {
-    let part = raw.last().and_then(|last| part_mark(last));
-    let (place, part) = match (text, part) {
-        (["top"] | ["top", _], part) if part.is_some() == (text.len() == 2) => (Place::Top, part),
-        (&[name], _) => (Place::Source { source: source(name)? }, None),
-        (&[name, _], Some(part)) => (Place::Source { source: source(name)? }, Some(part)),
-        (&[name, leaf], None) => (Place::Leaf { source: source(name)?, leaf: id(leaf)? }, None),
-        (&[name, leaf, _], Some(part)) => {
-            (Place::Leaf { source: source(name)?, leaf: id(leaf)? }, Some(part))
-        }
+    let mark = raw.last().and_then(|last| part_mark(last));
+    let (place, part) = match text {
+        [place @ .., _] if mark.is_some() && !place.is_empty() => (place, mark),
+        place => (place, None),
+    };
+    let place = match *place {
+        ["top"] => Place::Top,
+        [name] => Place::Source { source: source(name)? },
+        [name, leaf] => Place::Leaf { source: source(name)?, leaf: id(leaf)? },
         _ => return None,
     };
     Some(Address::Collection { version, place, part })
