@@ -108,11 +108,11 @@ mod tests {
     #[test]
     fn what_is_not_declared_missing_or_wrong_is_named() {
         insta::assert_snapshot!(problems("base = 'dam.example.org'\nhiden = []\nhidden = [1]").join("\n"), @r#"
-unknown section `hiden`
-`` needs the key `api_key`
-`base`: expected an address such as `https://dam.example.org/api`, without `?` and `#`, found `"dam.example.org"`
-`hidden`: expected a list of texts, found `[1]`
-"#);
+        unknown key `hiden` in `sources.dam`
+        `sources.dam` needs the key `api_key`
+        `sources.dam.base`: expected an address such as `https://dam.example.org/api`, without `?` and `#`, found `"dam.example.org"`
+        `sources.dam.hidden`: expected a list of texts, found `[1]`
+        "#);
     }
 
     #[test]
