@@ -80,7 +80,15 @@ impl Document {
     /// What else stands in the line may be a password: of a line with several values only the marked one is shown.
     pub(super) fn quote(&self, span: &Span) -> (String, usize) {
         let (number, column, line) = self.line(span);
-        let marked = self.text[span.bytes.clone()].lines().next().unwrap_or_default().chars().count();
+        let marked = self
+            .text
+            .get(span.bytes.clone())
+            .unwrap_or_default()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .count();
         let (before, rest) = split(line, column - 1);
         let (marked, after) = split(rest, marked);
         let crowded = line.matches('=').count() > 1;

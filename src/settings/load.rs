@@ -11,8 +11,9 @@ use config::{Config, File, FileFormat, Map, Value, ValueKind};
 use serde::de::DeserializeOwned;
 
 use super::document::{Document, Span};
+use super::fault::Cause;
 use super::problem::{Key, Mark, Problem, Segment};
-use super::value::{Cause, Reader, Surroundings};
+use super::value::{Reader, Surroundings};
 
 /// The variables of the process, or those that a test wants it to have.
 pub type Environment = BTreeMap<String, String>;

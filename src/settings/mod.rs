@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 pub mod check;
 mod document;
+mod fault;
 pub mod image;
 pub mod inputs;
 pub mod load;

@@ -1,21 +1,20 @@
 //! Reads settings structs from layered values, knowing at every moment which key it stands at.
 //!
 //! The `config` crate merges file and environment; its own deserializer forgets the key of a missing or
-//! unknown field and reads numbers as texts and texts as numbers wherever it can. This one is strict with what a file says, and
-//! lenient only with the environment, which has nothing but texts.
+//! unknown field and takes numbers for texts and texts for numbers wherever it can. This one is strict with
+//! what a file says, and lenient only with the environment, which has nothing but texts.
 
 use std::fmt;
 use std::path::Path;
 
 use config::{Value, ValueKind};
 use serde::de::value::{MapAccessDeserializer, StringDeserializer};
-use serde::de::{
-    self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
-};
+use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
+use super::fault::{Cause, Fault};
 use super::load::Environment;
-use super::problem::{Key, Problem, Segment, either};
+use super::problem::{Segment, either};
 use crate::secret::{Reference, Secret};
 
 /// The origin that `config` gives to values from the environment.
@@ -43,62 +42,6 @@ pub(super) struct Input(pub toml::Value);
 
 impl Input {
     const NAME: &'static str = "Input";
-}
-
-/// Why a struct could not be read.
-#[derive(Debug)]
-pub(super) struct Fault {
-    pub key: Key,
-    pub cause: Cause,
-}
-
-/// What went wrong at the key of a [`Fault`].
-#[derive(Debug)]
-pub(super) enum Cause {
-    /// Nobody knows the key.
-    Unknown(&'static [&'static str]),
-    /// The table at the key lacks this one.
-    Missing(&'static str),
-    /// The value is none of those in the list.
-    Unlisted(String, &'static [&'static str]),
-    /// The value is wrong; a sentence says how.
-    Wrong(String),
-    /// The text does not have the form that this sentence asks for.
-    Malformed(&'static str),
-    /// The value cannot be a secret and is not shown, since it may have been meant as one.
-    Hidden,
-}
-
-impl Fault {
-    fn new(cause: Cause) -> Self {
-        Self { key: Key::default(), cause }
-    }
-
-    fn at(mut self, segment: Segment) -> Self {
-        self.key.prepend(segment);
-        self
-    }
-
-    /// Adds what was found to a sentence that only says what was expected.
-    fn found(self, text: &str) -> Self {
-        match self.cause {
-            Cause::Malformed(sentence) => Self::new(Cause::Wrong(format!("{sentence}, found `{text}`"))),
-            _ => self,
-        }
-    }
-}
-
-impl From<Fault> for Problem {
-    fn from(Fault { key, cause }: Fault) -> Self {
-        match cause {
-            Cause::Unknown(known) => Problem::unknown(key, known),
-            Cause::Missing(name) => Problem::missing(key, name),
-            Cause::Unlisted(found, known) => Problem::unlisted(key, "value", &found, known),
-            Cause::Wrong(sentence) => Problem::new(key, sentence),
-            Cause::Malformed(sentence) => Problem::new(key, sentence),
-            Cause::Hidden => Problem::concealed(key, format!("expected {}", Secret::EXPECTED)),
-        }
-    }
 }
 
 impl<'a> Reader<'a> {
@@ -300,84 +243,3 @@ impl<'de> Deserialize<'de> for Input {
         deserializer.deserialize_newtype_struct(Self::NAME, Any)
     }
 }
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {:?}", self.key, self.cause)
-    }
-}
-
-impl std::error::Error for Fault {}
-
-impl de::Error for Fault {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        let message = message.to_string();
-        let words = WORDS.iter().find(|(from, _)| *from == message);
-        Self::new(words.map_or(Cause::Wrong(message), |(_, to)| Cause::Malformed(to)))
-    }
-
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        let expected = expected.to_string();
-        Self::new(Cause::Wrong(format!("expected {}, found {}", plain(&expected), describe(found))))
-    }
-
-    fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::invalid_type(found, expected)
-    }
-
-    fn unknown_variant(found: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(Cause::Unlisted(found.to_owned(), expected))
-    }
-
-    fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(Cause::Unknown(expected))
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self::new(Cause::Missing(field))
-    }
-}
-
-/// What a value is, in words.
-fn describe(found: Unexpected<'_>) -> String {
-    match found {
-        Unexpected::Bool(value) => format!("`{value}`"),
-        Unexpected::Unsigned(value) => format!("the number `{value}`"),
-        Unexpected::Signed(value) => format!("the number `{value}`"),
-        Unexpected::Float(value) => format!("the number `{value}`"),
-        Unexpected::Str(text) => format!("the text `{text}`"),
-        Unexpected::Seq => "a list".to_owned(),
-        Unexpected::Map => "a table".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-/// Programmers' names of kinds, for everybody else.
-fn plain(expected: &str) -> String {
-    let (expected, least) = match expected.strip_prefix("a nonzero ") {
-        Some(number) => (number, 1),
-        None => (expected, 0),
-    };
-    let whole = |most: u64| format!("a whole number from {least} to {most}");
-    match expected {
-        "u8" => whole(u8::MAX.into()),
-        "u16" => whole(u16::MAX.into()),
-        "u32" => whole(u32::MAX.into()),
-        "u64" | "usize" => format!("a whole number, at least {least}"),
-        "f32" | "f64" => "a number".to_owned(),
-        "a boolean" => "`true` or `false`".to_owned(),
-        "a string" => "a text in quotes".to_owned(),
-        "path string" => "a path in quotes".to_owned(),
-        "a sequence" => "a list".to_owned(),
-        "a map" => "a table".to_owned(),
-        "socket address" => "an address with a port such as `127.0.0.1:8080`".to_owned(),
-        other if other.starts_with("struct ") => "a table".to_owned(),
-        other => other.to_owned(),
-    }
-}
-
-/// Sentences of the standard library and others that do not say what was expected.
-const WORDS: &[(&str, &str)] = &[
-    ("invalid socket address syntax", "expected an address with a port such as `127.0.0.1:8080`"),
-    ("invalid IP address syntax", "expected an IP address such as `192.0.2.1`"),
-];

@@ -204,3 +204,22 @@ fn relative_paths_of_a_source_begin_beside_the_file() {
     let settings = Settings::load(&file, &Environment::new(), &adapters).unwrap();
     assert_eq!(settings.sources["maps"].ca_file, Some(folder.path().join("ca.pem")));
 }
+
+proptest::proptest! {
+    /// Striking out ends, whatever is wrong: keys and values that exist, thrown together.
+    #[test]
+    fn any_toml_is_read_to_its_end(
+        lines in proptest::collection::vec(
+            ("(cache|image|server|log|sources)\\.(dir|tile|hosts|a|a\\.hosts|a\\.label|a\\.adapter)",
+             "(1|-1|'x'|true|\\[\\]|\\[1, 'x', 2\\]|\\{\\}|\\{ env = 'X' \\}|\\{ en = 1, de = 'x' \\})"),
+            0..8,
+        ),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("loggia.toml");
+        fs::write(&file, lines.iter().map(|(key, value)| format!("{key} = {value}\n")).collect::<String>()).unwrap();
+        if let Err(message) = check(&file, &Environment::new()) {
+            proptest::prop_assert!(message.contains("loggia.toml"));
+        }
+    }
+}
