@@ -31,8 +31,9 @@ fn summary(settings: &Settings, out: &mut impl Write) -> std::io::Result<()> {
     let adapters = widest(&mut sources.values().map(|source| source.adapter.len()));
     for (at, (name, source)) in sources.iter().enumerate() {
         let title = if at == 0 { "serves" } else { "" };
-        let place =
-            ["base", "path"].iter().find_map(|key| source.inputs.get(*key)?.as_str()).unwrap_or_default();
+        let input = |key| source.inputs.get(key).and_then(toml::Value::as_str);
+        let folder = input("path").map(|path| settings.folder.join(path).display().to_string());
+        let place = folder.or(input("base").map(str::to_owned)).unwrap_or_default();
         writeln!(out, "  {title:<10}  {name:<names$}  {:<adapters$}  {place}", source.adapter)?;
     }
     Ok(())
