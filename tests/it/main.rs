@@ -1,10 +1,8 @@
 //! All integration tests in one binary: it links once and shares its helpers.
 
-#![allow(clippy::unwrap_used, reason = "a test panics when it fails")]
-
-mod presentation;
-mod support;
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 mod cli;
+mod presentation;
 mod settings;
+mod support;
