@@ -13,5 +13,6 @@ pub mod jq;
 pub mod secret;
 pub mod serve;
 pub mod settings;
+pub mod telemetry;
 pub mod units;
 pub mod upstream;
