@@ -7,6 +7,7 @@ pub mod access;
 pub mod adapter;
 pub mod cli;
 pub mod clock;
+pub mod http;
 pub mod iiif;
 pub mod imaging;
 pub mod jq;
