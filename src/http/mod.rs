@@ -18,12 +18,14 @@ mod client;
 pub mod conditional;
 mod door;
 pub mod form;
+pub mod listen;
 pub mod method;
 pub mod negotiate;
 mod observe;
 pub mod problem;
 mod request_id;
 pub mod rescue;
+mod stall;
 
 pub use body::Body;
 pub use client::{Client, Peer};
