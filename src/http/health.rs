@@ -1,0 +1,165 @@
+//! What operators ask: alive? ready? how many? Answered before anything that can be full.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::around::Inner;
+use super::client::Route;
+use super::method::GET_ONLY;
+use super::problem::{Kind, written};
+use super::{Body, Client, Problem, PublicUrl, request_id};
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// The text format of Prometheus, version 0.0.4.
+const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+/// Whether the gateway can do its work just now, and if not, what it is waiting for.
+///
+/// It is asked on every `/ready`; it must neither wait nor do I/O.
+#[derive(Clone)]
+pub struct Readiness(Arc<dyn Fn() -> Result<(), String> + Send + Sync>);
+
+impl Readiness {
+    /// Ready when `ask` says so; its error ends up in the answer.
+    pub fn new(ask: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+}
+
+impl fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Readiness({:?})", (self.0)())
+    }
+}
+
+/// Who may read the metrics on a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exposure {
+    /// Whoever reaches the listener: the operators' own.
+    Everybody,
+    /// Processes on this machine, and no request that passed a proxy on it.
+    ThisMachine,
+    /// Nobody: there is another listener for it.
+    Nobody,
+}
+
+/// What the short cut needs.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// Answers `/ready`.
+    pub ready: Readiness,
+    /// Answers `/metrics`.
+    pub metrics: PrometheusHandle,
+    /// To whom.
+    pub exposure: Exposure,
+}
+
+impl Health {
+    /// The answer to an operators' address, or nothing for all others.
+    fn answer(&self, req: &Request<Body>) -> Option<Response<Body>> {
+        let path = req.uri().path();
+        let answer: fn(&Self, &Request<Body>) -> Result<Response<Body>, Problem> = match path {
+            "/health" => |_, _| Ok(plain(TEXT, "alive\n")),
+            "/ready" => |health, _| health.ready(),
+            "/metrics" => Self::metrics,
+            _ => return None,
+        };
+        let asks = matches!(*req.method(), Method::GET | Method::HEAD);
+        let answer = if asks { answer(self, req) } else { Err(Problem::method(GET_ONLY)) };
+        Some(answer.unwrap_or_else(Response::from))
+    }
+
+    fn ready(&self) -> Result<Response<Body>, Problem> {
+        let not = |why| Problem::new(Kind::Busy, why).with_retry_after(Duration::from_secs(5));
+        (self.ready.0)().map(|()| plain(TEXT, "ready\n")).map_err(not)
+    }
+
+    fn metrics(&self, req: &Request<Body>) -> Result<Response<Body>, Problem> {
+        let local = |client: &Client| client.peer.is_loopback() && client.route == Route::Direct;
+        let shown = match self.exposure {
+            Exposure::Everybody => true,
+            Exposure::ThisMachine => req.extensions().get().is_some_and(local),
+            Exposure::Nobody => false,
+        };
+        match shown {
+            true => Ok(plain(METRICS, self.metrics.render())),
+            false => Err(Problem::new(Kind::NotFound, "no such address")),
+        }
+    }
+}
+
+/// Answers operators at once and passes everything else on.
+pub(super) async fn short_cut(
+    (health, public): (Arc<Health>, Arc<PublicUrl>),
+    req: Request<Body>,
+    inner: Inner,
+) -> Response<Body> {
+    match health.answer(&req) {
+        Some(res) => written(res, &public, &request_id::of(&req)),
+        None => inner.run(req).await,
+    }
+}
+
+fn plain(kind: HeaderValue, text: impl Into<Body>) -> Response<Body> {
+    let mut res = Response::new(text.into());
+    res.headers_mut().insert(CONTENT_TYPE, kind);
+    res.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    res
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+    use crate::http::{Peer, Proxies};
+    use crate::telemetry;
+
+    fn status(exposure: Exposure, peer: &str, header: Option<&'static str>) -> StatusCode {
+        let health =
+            Health { ready: Readiness::new(|| Ok(())), metrics: telemetry::recorder().handle(), exposure };
+        let mut req = Request::new(Body::empty());
+        *req.uri_mut() = "/metrics".parse().unwrap();
+        if let Some(name) = header {
+            req.headers_mut().insert(name, HeaderValue::from_static("127.0.0.1"));
+        }
+        req.extensions_mut().insert(Peer(peer.parse().unwrap()));
+        let client = Client::of(&req, &Proxies::default());
+        req.extensions_mut().insert(client);
+        health.answer(&req).unwrap().status()
+    }
+
+    #[test]
+    fn metrics_are_for_this_machine() {
+        use Exposure::{Everybody, Nobody, ThisMachine};
+        for (name, exposure, peer, header, expected) in [
+            ("loopback", ThisMachine, "127.0.0.1:9", None, 200),
+            ("loopback, v6", ThisMachine, "[::1]:9", None, 200),
+            ("loopback, v4 in v6", ThisMachine, "[::ffff:127.0.0.1]:9", None, 200),
+            ("stranger", ThisMachine, "192.0.2.1:9", None, 404),
+            ("proxy on this machine", ThisMachine, "127.0.0.1:9", Some("x-forwarded-for"), 404),
+            ("other proxy on this machine", ThisMachine, "127.0.0.1:9", Some("via"), 404),
+            ("operators' listener elsewhere", Nobody, "127.0.0.1:9", None, 404),
+            ("operators' listener", Everybody, "192.0.2.1:9", None, 200),
+        ] {
+            assert_eq!(status(exposure, peer, header), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_known_peer_sees_no_metrics() {
+        let health = Health {
+            ready: Readiness::new(|| Ok(())),
+            metrics: telemetry::recorder().handle(),
+            exposure: Exposure::ThisMachine,
+        };
+        let mut req = Request::new(Body::empty());
+        *req.uri_mut() = "/metrics".parse().unwrap();
+        assert_eq!(health.answer(&req).unwrap().status(), StatusCode::NOT_FOUND);
+    }
+}
