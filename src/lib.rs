@@ -15,5 +15,6 @@ pub mod secret;
 pub mod serve;
 pub mod settings;
 pub mod telemetry;
+pub mod store;
 pub mod units;
 pub mod upstream;

@@ -1,0 +1,301 @@
+//! Large files on disk, read in place: fetched originals and pyramids.
+
+use std::fmt;
+use std::fs;
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use tracing::warn;
+
+use super::metrics::{self, Outcome};
+use super::shelf::{self, Name, Pin, Shelf, Sync};
+use super::{Key, StoreError, blocking};
+
+/// Chunks from the network are small; they are written together.
+const WRITE: usize = 256 << 10;
+
+/// Files under keys, bounded in bytes. Cloning it is cheap.
+///
+/// What was not used for long goes first, but never a file that somebody has open: as long as files
+/// in use alone are larger than the budget, the budget is exceeded.
+#[derive(Clone, Debug)]
+pub struct Files {
+    name: &'static str,
+    shelf: Arc<Shelf>,
+}
+
+/// An open file, which stays where it is as long as any clone of this lives. Reads by position
+/// (`read_at`) do not disturb each other.
+#[derive(Clone)]
+pub struct File {
+    open: Arc<Open>,
+}
+
+struct Open {
+    // Closed before the pin lets it go.
+    file: fs::File,
+    bytes: u64,
+    _pin: Pin,
+}
+
+impl File {
+    /// The length in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.open.bytes
+    }
+}
+
+impl Deref for File {
+    type Target = fs::File;
+
+    fn deref(&self) -> &fs::File {
+        &self.open.file
+    }
+}
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("File").field("bytes", &self.open.bytes).finish_non_exhaustive()
+    }
+}
+
+impl Files {
+    /// Opens a folder, which is made if it is missing, for this many bytes; `name` labels metrics.
+    ///
+    /// Files that are there already are found again in the background.
+    pub fn open_dir(name: &'static str, dir: &Path, bytes: u64) -> Result<Self, StoreError> {
+        Ok(Self { name, shelf: Arc::new(Shelf::open(name, dir, bytes)?) })
+    }
+
+    /// The file under a key.
+    pub async fn open(&self, key: &Key) -> Result<Option<File>, StoreError> {
+        let (files, name) = (self.clone(), Name::of(key));
+        let file = blocking(move || Ok(files.open_now(name))).await?;
+        metrics::request(self.name, if file.is_some() { Outcome::Hit } else { Outcome::Miss });
+        Ok(file)
+    }
+
+    fn open_now(&self, name: Name) -> Option<File> {
+        let (path, bytes, pin) = self.shelf.pin(name)?;
+        let file = fs::File::open(&path).ok();
+        let whole = file.filter(|file| file.metadata().is_ok_and(|metadata| metadata.len() == bytes));
+        match whole {
+            Some(file) => Some(File { open: Arc::new(Open { file, bytes, _pin: pin }) }),
+            None => {
+                warn!(store = self.name, path = %path.display(), "dropping a cached file: it is gone or changed");
+                metrics::request(self.name, Outcome::Broken);
+                pin.discard();
+                None
+            }
+        }
+    }
+
+    /// Begins the file that shall stand under a key; nobody sees it before [`Draft::commit`].
+    pub async fn create(&self, key: &Key) -> Result<Draft, StoreError> {
+        let shelf = Arc::clone(&self.shelf);
+        let draft = blocking(move || shelf.draft()).await?;
+        Ok(Draft { files: self.clone(), name: Name::of(key), draft: Some(draft), waiting: BytesMut::new() })
+    }
+
+    /// Forgets the file under a key; who has it open can read on.
+    pub async fn remove(&self, key: &Key) -> Result<(), StoreError> {
+        let (shelf, name) = (Arc::clone(&self.shelf), Name::of(key));
+        blocking(move || {
+            shelf.remove(name);
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// A file that is being written. Dropped before [`Draft::commit`], it is gone; so it is after an
+/// error and after an [`Draft::append`] that was not awaited to its end.
+pub struct Draft {
+    files: Files,
+    name: Name,
+    draft: Option<shelf::Draft>,
+    waiting: BytesMut,
+}
+
+impl Draft {
+    /// Adds bytes at the end.
+    pub async fn append(&mut self, chunk: Bytes) -> Result<(), StoreError> {
+        self.waiting.extend_from_slice(&chunk);
+        if self.waiting.len() < WRITE {
+            return Ok(());
+        }
+        self.flush().await
+    }
+
+    async fn flush(&mut self) -> Result<(), StoreError> {
+        let mut draft = self.draft.take().ok_or(StoreError::Interrupted)?;
+        let waiting = self.waiting.split();
+        let written = blocking(move || {
+            draft.write(&waiting)?;
+            Ok(draft)
+        });
+        self.draft = Some(written.await?);
+        Ok(())
+    }
+
+    /// Makes the file visible under its key, in place of an older one, and opens it.
+    pub async fn commit(mut self) -> Result<File, StoreError> {
+        self.flush().await?;
+        let draft = self.draft.take().ok_or(StoreError::Interrupted)?;
+        let (files, name) = (self.files.clone(), self.name);
+        blocking(move || {
+            let bytes = draft.bytes();
+            let (file, pin) = draft.shelve(name, Sync::Full)?;
+            metrics::request(files.name, Outcome::Stored);
+            Ok(File { open: Arc::new(Open { file, bytes, _pin: pin }) })
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draft").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    fn key(n: usize) -> Key {
+        Key::new(["original", &n.to_string()])
+    }
+
+    fn files(dir: &Path, bytes: u64) -> Files {
+        let files = Files::open_dir("test", dir, bytes).unwrap();
+        files.shelf.scanned();
+        files
+    }
+
+    async fn write(files: &Files, n: usize, bytes: usize) -> File {
+        let mut draft = files.create(&key(n)).await.unwrap();
+        for chunk in vec![n as u8; bytes].chunks(100_000) {
+            draft.append(Bytes::copy_from_slice(chunk)).await.unwrap();
+        }
+        draft.commit().await.unwrap()
+    }
+
+    fn content(file: &File) -> Vec<u8> {
+        let mut bytes = vec![0; file.bytes() as usize];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        bytes
+    }
+
+    #[tokio::test]
+    async fn a_file_is_seen_when_it_is_complete() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = files(dir.path(), 10 << 20);
+        let mut draft = files.create(&key(1)).await.unwrap();
+        draft.append(Bytes::from(vec![1; 300_000])).await.unwrap();
+        assert!(files.open(&key(1)).await.unwrap().is_none());
+        draft.append(Bytes::from(vec![2; 5])).await.unwrap();
+        let file = draft.commit().await.unwrap();
+        assert_eq!(file.bytes(), 300_005);
+        let file = files.open(&key(1)).await.unwrap().unwrap();
+        assert_eq!(content(&file), [vec![1; 300_000], vec![2; 5]].concat());
+        assert!(files.open(&key(2)).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn an_empty_file_is_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = files(dir.path(), 1000);
+        assert_eq!(files.create(&key(1)).await.unwrap().commit().await.unwrap().bytes(), 0);
+        assert!(files.open(&key(1)).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_draft_given_up_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = files(dir.path(), 10 << 20);
+        let mut draft = files.create(&key(1)).await.unwrap();
+        draft.append(Bytes::from(vec![1; 1 << 20])).await.unwrap();
+        drop(draft);
+        assert_eq!(files.shelf.bytes(), 0);
+        assert!(files.open(&key(1)).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn an_open_file_is_never_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = files(dir.path(), 500_000);
+        let first = write(&files, 1, 200_000).await;
+        let again = first.clone();
+        for n in 2..10 {
+            drop(write(&files, n, 200_000).await);
+        }
+        assert!(files.open(&key(1)).await.unwrap().is_some());
+        drop(first);
+        drop(write(&files, 11, 400_000).await);
+        assert!(files.open(&key(1)).await.unwrap().is_some());
+        assert_eq!(content(&again), vec![1; 200_000]);
+        drop(again);
+        drop(write(&files, 12, 400_000).await);
+        assert!(files.open(&key(1)).await.unwrap().is_none());
+        assert!(files.shelf.bytes() <= 500_000);
+    }
+
+    #[tokio::test]
+    async fn a_removed_file_can_be_read_to_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = files(dir.path(), 500_000);
+        let file = write(&files, 1, 1000).await;
+        files.remove(&key(1)).await.unwrap();
+        assert!(files.open(&key(1)).await.unwrap().is_none());
+        assert_eq!(content(&file), vec![1; 1000]);
+    }
+
+    #[tokio::test]
+    async fn files_are_there_after_a_restart_unless_they_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(write(&files(dir.path(), 500_000), 1, 1000).await);
+        let again = files(dir.path(), 500_000);
+        assert_eq!(content(&again.open(&key(1)).await.unwrap().unwrap()), vec![1; 1000]);
+
+        let (path, ..) = again.shelf.pin(Name::of(&key(1))).unwrap();
+        fs::File::options().write(true).open(path).unwrap().set_len(10).unwrap();
+        assert!(again.open(&key(1)).await.unwrap().is_none());
+        assert_eq!(again.shelf.bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_none_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        fs::write(&path, "x").unwrap();
+        let error = Files::open_dir("test", &path, 1000).unwrap_err().to_string();
+        assert!(error.starts_with("cannot create `"), "{error}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn readers_and_writers_at_once_keep_the_budget() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = files(dir.path(), 2_000_000);
+        let tasks = (0..8_usize).map(|task| {
+            let files = files.clone();
+            tokio::spawn(async move {
+                for round in 0..40 {
+                    let n = (task * 7 + round) % 30;
+                    match files.open(&key(n)).await.unwrap() {
+                        Some(file) => assert_eq!(content(&file), vec![n as u8; 100_000 + n]),
+                        None => drop(write(&files, n, 100_000 + n).await),
+                    }
+                }
+            })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+        assert!(files.shelf.bytes() <= 2_000_000);
+    }
+}

@@ -1,0 +1,180 @@
+//! Bytes under a key, for a while: in memory, on disk, and one in front of the other.
+//!
+//! A [`Store`] holds finished answers and small records, [`Files`] holds large files that are read
+//! in place. All are bounded in bytes and forget what was used least recently. What they hold can
+//! always be made again: an entry may be gone at any time, but it is never wrong.
+
+use std::fmt::{self, Debug, Display};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::Deserialize;
+
+use crate::units;
+
+mod disk;
+mod entry;
+mod files;
+mod memory;
+pub mod metrics;
+mod shelf;
+#[cfg(test)]
+mod suite;
+mod tiered;
+
+pub use disk::Disk;
+pub use files::{Draft, File, Files};
+pub use memory::Memory;
+pub use tiered::Tiered;
+
+/// A place for bytes under a key.
+#[async_trait]
+pub trait Store: Send + Sync + Debug + 'static {
+    /// The value and how long it is still good for.
+    async fn look(&self, key: &Key) -> Result<Option<Found>, StoreError>;
+
+    /// Keeps a value for a while; one that was there before is replaced. A value that is too large
+    /// for the store is not kept, which is no error.
+    async fn put(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreError>;
+
+    /// Reads and removes in one step: of two callers exactly one gets the value.
+    async fn take(&self, key: &Key) -> Result<Option<Bytes>, StoreError>;
+
+    /// Forgets a value.
+    async fn remove(&self, key: &Key) -> Result<(), StoreError>;
+
+    /// Makes a value good for so long from now on; does nothing where there is none.
+    async fn touch(&self, key: &Key, ttl: Duration) -> Result<(), StoreError>;
+
+    /// Keeps a value only if there is none: of two callers exactly one is told `true`.
+    async fn put_new(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<bool, StoreError>;
+
+    /// The value.
+    async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.look(key).await?.map(|found| found.value))
+    }
+}
+
+/// A value that a store holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The value.
+    pub value: Bytes,
+    /// How long it is still good for; never zero.
+    pub left: Duration,
+}
+
+/// The name of an entry, made of parts: `{kind}/{source}/{item}/…`. Cloning it is cheap.
+///
+/// A slash within a part is written `%2F`, so that other parts never make the same key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key(Arc<str>);
+
+impl Key {
+    /// A key of these parts.
+    pub fn new<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
+        let parts: Vec<String> =
+            parts.into_iter().map(|part| part.replace('%', "%25").replace('/', "%2F")).collect();
+        Self(parts.join("/").into())
+    }
+
+    /// The whole key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a store gave no answer. A cache goes on without it; a session cannot.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk is full, read-only or gone.
+    #[error("cannot {doing} `{path}`: {source}", path = path.display())]
+    Io {
+        /// What was tried: `read`, `write`, …
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The process is ending, or the work on a blocking thread failed in a way that nobody expected.
+    #[error("the store was interrupted")]
+    Interrupted,
+}
+
+impl StoreError {
+    fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+}
+
+/// `[cache]`: where finished work is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The folder for derivatives, originals and pyramids; created if missing.
+    pub dir: PathBuf,
+    /// How many bytes of finished answers are kept in memory.
+    pub memory: units::Bytes,
+    /// How many bytes are kept on disk.
+    pub disk: units::Bytes,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { dir: PathBuf::from("var/cache"), memory: units::Bytes::mib(256), disk: units::Bytes::gib(20) }
+    }
+}
+
+/// Does work that waits for the disk on a thread that may wait.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Interrupted)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_parts_make_other_keys() {
+        assert_eq!(Key::new(["tile", "maps", "a/b.tif"]).as_str(), "tile/maps/a%2Fb.tif");
+        let keys = [
+            Key::new(["a", "b/c"]),
+            Key::new(["a/b", "c"]),
+            Key::new(["a", "b", "c"]),
+            Key::new(["a", "b%2Fc"]),
+            Key::new(["a", "b%252Fc"]),
+            Key::new(["a", "", "b"]),
+            Key::new(["a", "b", ""]),
+        ];
+        for (at, key) in keys.iter().enumerate() {
+            assert!(!keys[at + 1..].contains(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn settings_have_defaults_and_refuse_what_they_do_not_know() {
+        let settings: Settings = toml::from_str("memory = \"1MiB\"").unwrap();
+        assert_eq!(settings, Settings { memory: units::Bytes::mib(1), ..Settings::default() });
+        assert!(toml::from_str::<Settings>("memroy = \"1MiB\"").is_err());
+    }
+
+    #[test]
+    fn errors_name_the_file() {
+        let error = StoreError::io("write", Path::new("var/cache/a"))(io::ErrorKind::StorageFull.into());
+        assert_eq!(error.to_string(), "cannot write `var/cache/a`: no storage space");
+    }
+}

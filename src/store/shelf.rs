@@ -1,0 +1,509 @@
+//! A folder of files with a budget of bytes: what [`super::Disk`] and [`super::Files`] have in common.
+//!
+//! A file lies at `ab/cdef….LENGTH`: the hash of its key, in folders by its first two digits, and its
+//! length. A new file is written under `drafts/` and gets its name when it is complete, so that a
+//! process that is killed leaves either a whole file or a draft, and drafts are removed at start. A
+//! file whose length is not the one in its name is not what was written, and goes too.
+//!
+//! The index of what is there is in memory. It is rebuilt at start on a thread of its own; until that
+//! is done, files that were not seen yet are missing to those who ask. Names are given and taken away
+//! under the lock of the index, so that index and folder agree.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+use tracing::{info, warn};
+
+use super::{Key, StoreError, metrics};
+
+const DRAFTS: &str = "drafts";
+
+/// A folder of files with a budget.
+pub(super) struct Shelf {
+    room: Arc<Room>,
+    scan: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Room {
+    name: &'static str,
+    dir: PathBuf,
+    budget: u64,
+    index: Mutex<Index>,
+}
+
+#[derive(Default)]
+struct Index {
+    slots: HashMap<Name, Slot>,
+    /// Least recently used first. Numbers only grow; files found at start have those below zero.
+    order: BTreeMap<i64, Name>,
+    last: i64,
+    bytes: u64,
+    /// Bytes of drafts, which take room as well.
+    drafted: u64,
+}
+
+struct Slot {
+    bytes: u64,
+    order: i64,
+    /// Every pin holds one more of it. A file that takes this one's place has another.
+    token: Arc<()>,
+}
+
+impl Slot {
+    fn new(bytes: u64, order: i64) -> Self {
+        Self { bytes, order, token: Arc::default() }
+    }
+
+    fn in_use(&self) -> bool {
+        Arc::strong_count(&self.token) > 1
+    }
+}
+
+/// The hash of a key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Name([u8; 32]);
+
+impl Name {
+    pub(super) fn of(key: &Key) -> Self {
+        Self(Sha256::digest(key.as_str()).into())
+    }
+
+    /// A number below `count` that is the same for the same key.
+    pub(super) fn spread(self, count: usize) -> usize {
+        usize::from(self.0[0]) % count
+    }
+
+    fn path(&self, dir: &Path, bytes: u64) -> PathBuf {
+        let hash = hex::encode(self.0);
+        dir.join(&hash[..2]).join(format!("{}.{bytes}", &hash[2..]))
+    }
+
+    fn parse(folder: &str, file: &str) -> Option<(Self, u64)> {
+        let (rest, bytes) = file.split_once('.')?;
+        let mut hash = [0; 32];
+        hex::decode_to_slice(format!("{folder}{rest}"), &mut hash).ok()?;
+        Some((Self(hash), bytes.parse().ok()?))
+    }
+}
+
+impl Shelf {
+    /// Opens a folder, which is made if it is missing. `name` labels metrics and messages.
+    pub(super) fn open(name: &'static str, dir: &Path, budget: u64) -> Result<Self, StoreError> {
+        let drafts = dir.join(DRAFTS);
+        if drafts.exists() {
+            fs::remove_dir_all(&drafts).map_err(StoreError::io("clear", &drafts))?;
+        }
+        fs::create_dir_all(&drafts).map_err(StoreError::io("create", &drafts))?;
+        let room = Arc::new(Room { name, dir: dir.to_owned(), budget, index: Mutex::default() });
+        let scanned = Arc::clone(&room);
+        let scan = thread::Builder::new()
+            .name(format!("scan {name}"))
+            .spawn(move || scanned.scan())
+            .map_err(StoreError::io("scan", dir))?;
+        Ok(Self { room, scan: Mutex::new(Some(scan)) })
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.room.dir
+    }
+
+    pub(super) fn budget(&self) -> u64 {
+        self.room.budget
+    }
+
+    /// Where a file lies, if it is there; it counts as used now.
+    pub(super) fn find(&self, name: Name) -> Option<PathBuf> {
+        let mut index = self.room.lock();
+        index.use_now(name)?;
+        Some(name.path(&self.room.dir, index.slots.get(&name)?.bytes))
+    }
+
+    /// The same, and the file stays as long as the pin lives.
+    pub(super) fn pin(&self, name: Name) -> Option<(PathBuf, u64, Pin)> {
+        let mut index = self.room.lock();
+        index.use_now(name)?;
+        let slot = index.slots.get(&name)?;
+        let pin = Pin { room: Arc::clone(&self.room), name, token: Some(Arc::clone(&slot.token)) };
+        Some((name.path(&self.room.dir, slot.bytes), slot.bytes, pin))
+    }
+
+    pub(super) fn remove(&self, name: Name) {
+        self.room.drop_file(&mut self.room.lock(), name);
+    }
+
+    /// Begins a new file.
+    pub(super) fn draft(&self) -> Result<Draft, StoreError> {
+        let drafts = self.room.dir.join(DRAFTS);
+        let file = NamedTempFile::new_in(&drafts).map_err(StoreError::io("write", &drafts))?;
+        Ok(Draft { room: Arc::clone(&self.room), file: Some(file), bytes: 0 })
+    }
+
+    /// Waits until the index knows all files.
+    #[cfg(test)]
+    pub(super) fn scanned(&self) {
+        if let Some(scan) = self.scan.lock().unwrap().take() {
+            scan.join().unwrap();
+        }
+    }
+
+    /// Bytes of all files and drafts.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> u64 {
+        let index = self.room.lock();
+        index.bytes + index.drafted
+    }
+}
+
+impl fmt::Debug for Shelf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scanning =
+            self.scan.try_lock().is_ok_and(|scan| scan.as_ref().is_some_and(|scan| !scan.is_finished()));
+        f.debug_struct("Shelf").field("dir", &self.room.dir).field("scanning", &scanning).finish()
+    }
+}
+
+impl Room {
+    fn lock(&self) -> MutexGuard<'_, Index> {
+        // No change of the index stops half way: its parts are plain collections.
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes all files into the index that are there already, oldest first.
+    fn scan(&self) {
+        let mut found: Vec<(SystemTime, Name, u64)> = Vec::new();
+        for folder in subfolders(&self.dir) {
+            let Ok(entries) = fs::read_dir(self.dir.join(&folder)) else { continue };
+            for entry in entries.flatten() {
+                match file_in(&folder, &entry) {
+                    Some(file) => found.push(file),
+                    None => {
+                        let path = entry.path();
+                        warn!(store = self.name, path = %path.display(), "dropping a file: foreign or cut short");
+                        self.delete(&path);
+                    }
+                }
+            }
+        }
+        found.sort_unstable_by_key(|(time, ..)| *time);
+        let (count, before) = (found.len(), -(found.len() as i64) - 1);
+        let mut index = self.lock();
+        for (order, (_, name, bytes)) in (before..).zip(found) {
+            match index.slots.get(&name) {
+                None => index.insert(name, Slot::new(bytes, order)),
+                // Written while we looked; under another length the old file is still there.
+                Some(slot) if slot.bytes != bytes => self.delete(&name.path(&self.dir, bytes)),
+                Some(_) => {}
+            }
+        }
+        self.make_room(&mut index);
+        info!(
+            store = self.name,
+            files = count,
+            size_bytes = index.bytes,
+            "store `{}` knows its files",
+            self.name
+        );
+    }
+
+    /// Drops files that nobody has open until the budget is kept.
+    fn make_room(&self, index: &mut Index) {
+        while index.bytes.saturating_add(index.drafted) > self.budget {
+            let idle = |name: &&Name| index.slots.get(*name).is_some_and(|slot| !slot.in_use());
+            let Some(name) = index.order.values().find(idle).copied() else { break };
+            self.drop_file(index, name);
+            metrics::evicted(self.name);
+        }
+        metrics::bytes(self.name, index.bytes);
+    }
+
+    fn drop_file(&self, index: &mut Index, name: Name) {
+        if let Some(slot) = index.remove(name) {
+            self.delete(&name.path(&self.dir, slot.bytes));
+            metrics::bytes(self.name, index.bytes);
+        }
+    }
+
+    fn delete(&self, path: &Path) {
+        if let Err(error) = fs::remove_file(path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            warn!(store = self.name, path = %path.display(), %error, "cannot remove a file of store `{}`", self.name);
+        }
+    }
+}
+
+fn subfolders(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_hexdigit())).collect()
+}
+
+fn file_in(folder: &str, entry: &fs::DirEntry) -> Option<(SystemTime, Name, u64)> {
+    let (name, bytes) = Name::parse(folder, entry.file_name().to_str()?)?;
+    let metadata = entry.metadata().ok()?;
+    let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+    (metadata.is_file() && metadata.len() == bytes).then_some((modified, name, bytes))
+}
+
+impl Index {
+    fn insert(&mut self, name: Name, slot: Slot) {
+        self.bytes += slot.bytes;
+        self.order.insert(slot.order, name);
+        self.slots.insert(name, slot);
+    }
+
+    fn remove(&mut self, name: Name) -> Option<Slot> {
+        let slot = self.slots.remove(&name)?;
+        self.order.remove(&slot.order);
+        self.bytes -= slot.bytes;
+        Some(slot)
+    }
+
+    fn next(&mut self) -> i64 {
+        self.last += 1;
+        self.last
+    }
+
+    fn use_now(&mut self, name: Name) -> Option<()> {
+        let order = self.next();
+        let slot = self.slots.get_mut(&name)?;
+        self.order.remove(&slot.order);
+        slot.order = order;
+        self.order.insert(order, name);
+        Some(())
+    }
+}
+
+/// Keeps a file in its place.
+pub(super) struct Pin {
+    room: Arc<Room>,
+    name: Name,
+    token: Option<Arc<()>>,
+}
+
+impl Pin {
+    /// Drops the file, unless another has taken its place.
+    pub(super) fn discard(self) {
+        let mut index = self.room.lock();
+        let same = |slot: &Slot| self.token.as_ref().is_some_and(|token| Arc::ptr_eq(token, &slot.token));
+        if index.slots.get(&self.name).is_some_and(same) {
+            self.room.drop_file(&mut index, self.name);
+        }
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let mut index = self.room.lock();
+        self.token = None;
+        self.room.make_room(&mut index);
+    }
+}
+
+/// A file that is being written; dropped, it is gone.
+pub(super) struct Draft {
+    room: Arc<Room>,
+    file: Option<NamedTempFile>,
+    bytes: u64,
+}
+
+/// Whether the bytes must be on the disk itself before the file gets its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sync {
+    /// A power cut may leave a file of the right length with wrong bytes.
+    Full,
+    /// Whoever reads it checks a sum.
+    None,
+}
+
+impl Draft {
+    /// How much was written.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        {
+            let mut index = self.room.lock();
+            index.drafted += bytes.len() as u64;
+            self.room.make_room(&mut index);
+        }
+        self.bytes += bytes.len() as u64;
+        let Some(file) = &mut self.file else { return Ok(()) };
+        file.write_all(bytes).map_err(StoreError::io("write", &self.room.dir))
+    }
+
+    /// Gives the file its name, in place of the one that had it; it is open and pinned then.
+    pub(super) fn shelve(mut self, name: Name, sync: Sync) -> Result<(fs::File, Pin), StoreError> {
+        let path = name.path(&self.room.dir, self.bytes);
+        let failed = |source| StoreError::Io { doing: "write", path: path.clone(), source };
+        let draft = self.file.take().ok_or(StoreError::Interrupted)?;
+        let file = fs::File::open(draft.path()).map_err(failed)?;
+        if sync == Sync::Full {
+            draft.as_file().sync_all().map_err(failed)?;
+        }
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(failed)?;
+        }
+        let mut index = self.room.lock();
+        draft.persist(&path).map_err(|error| failed(error.error))?;
+        if let Some(old) = index.remove(name)
+            && old.bytes != self.bytes
+        {
+            self.room.delete(&name.path(&self.room.dir, old.bytes));
+        }
+        let slot = Slot::new(self.bytes, index.next());
+        let pin = Pin { room: Arc::clone(&self.room), name, token: Some(Arc::clone(&slot.token)) };
+        index.insert(name, slot);
+        index.drafted -= self.bytes;
+        self.bytes = 0;
+        self.room.make_room(&mut index);
+        Ok((file, pin))
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        self.room.lock().drafted -= self.bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(n: u8) -> Name {
+        Name([n; 32])
+    }
+
+    fn shelve(shelf: &Shelf, n: u8, bytes: usize) {
+        let mut draft = shelf.draft().unwrap();
+        draft.write(&vec![n; bytes]).unwrap();
+        draft.shelve(name(n), Sync::None).unwrap();
+    }
+
+    fn present(shelf: &Shelf) -> Vec<u8> {
+        (0..20).filter(|n| shelf.room.lock().slots.contains_key(&name(*n))).collect()
+    }
+
+    fn files(dir: &Path) -> usize {
+        subfolders(dir).iter().map(|folder| fs::read_dir(dir.join(folder)).unwrap().count()).sum()
+    }
+
+    #[test]
+    fn names_and_paths_are_each_others_inverse() {
+        let name = Name::of(&Key::new(["a", "../../etc/passwd", "\0\n"]));
+        let path = name.path(Path::new("dir"), 42);
+        let folder = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
+        let (again, bytes) = Name::parse(folder, path.file_name().unwrap().to_str().unwrap()).unwrap();
+        assert!(again == name && bytes == 42);
+        assert_eq!(path.components().count(), 3);
+    }
+
+    #[test]
+    fn the_least_recently_used_goes_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open("test", dir.path(), 300).unwrap();
+        shelf.scanned();
+        (1..=3).for_each(|n| shelve(&shelf, n, 100));
+        shelf.find(name(1)).unwrap();
+        shelve(&shelf, 4, 150);
+        assert_eq!(present(&shelf), [1, 4]);
+        assert_eq!((shelf.bytes(), files(dir.path())), (250, 2));
+    }
+
+    #[test]
+    fn a_pinned_file_stays_and_the_budget_is_kept_as_soon_as_it_is_let_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open("test", dir.path(), 250).unwrap();
+        shelf.scanned();
+        shelve(&shelf, 1, 100);
+        let (path, bytes, pin) = shelf.pin(name(1)).unwrap();
+        assert_eq!(bytes, 100);
+        (2..=4).for_each(|n| shelve(&shelf, n, 200));
+        assert_eq!(present(&shelf), [1]);
+        shelve(&shelf, 5, 100);
+        let (.., other) = shelf.pin(name(5)).unwrap();
+        shelve(&shelf, 6, 240);
+        assert_eq!(present(&shelf), [1, 5]);
+        assert_eq!(fs::read(path).unwrap(), [1; 100]);
+        drop((pin, other));
+        assert_eq!(present(&shelf), [1, 5]);
+        shelve(&shelf, 6, 240);
+        assert_eq!(present(&shelf), [6]);
+    }
+
+    #[test]
+    fn letting_go_of_a_replaced_file_does_not_let_go_of_the_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open("test", dir.path(), 250).unwrap();
+        shelf.scanned();
+        shelve(&shelf, 1, 100);
+        let (.., old) = shelf.pin(name(1)).unwrap();
+        shelve(&shelf, 1, 120);
+        let (.., _new) = shelf.pin(name(1)).unwrap();
+        drop(old);
+        shelve(&shelf, 2, 200);
+        assert_eq!(present(&shelf), [1]);
+    }
+
+    #[test]
+    fn a_file_in_place_of_another_counts_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open("test", dir.path(), 1000).unwrap();
+        shelf.scanned();
+        shelve(&shelf, 1, 100);
+        shelve(&shelf, 1, 70);
+        assert_eq!((shelf.bytes(), files(dir.path())), (70, 1));
+        shelf.remove(name(1));
+        shelf.remove(name(1));
+        assert_eq!((shelf.bytes(), files(dir.path())), (0, 0));
+    }
+
+    #[test]
+    fn drafts_take_room_and_leave_none_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open("test", dir.path(), 300).unwrap();
+        shelf.scanned();
+        (1..=2).for_each(|n| shelve(&shelf, n, 100));
+        let mut draft = shelf.draft().unwrap();
+        draft.write(&[0; 150]).unwrap();
+        assert_eq!((present(&shelf), shelf.bytes()), (vec![2], 250));
+        drop(draft);
+        assert_eq!(shelf.bytes(), 100);
+        assert_eq!(fs::read_dir(dir.path().join(DRAFTS)).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn at_start_it_knows_its_files_again_and_drops_all_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open("test", dir.path(), 1000).unwrap();
+        shelf.scanned();
+        (1..=4).for_each(|n| shelve(&shelf, n, 100));
+        drop(shelf);
+        let path = |n: u8| name(n).path(dir.path(), 100);
+        fs::write(dir.path().join(DRAFTS).join("left over"), "x").unwrap();
+        fs::write(path(1), "cut short").unwrap();
+        fs::write(dir.path().join("02").join("foreign"), "x").unwrap();
+        fs::write(dir.path().join("notes.txt"), "x").unwrap();
+        for (n, age) in [(2, 10), (3, 30), (4, 20)] {
+            let time = SystemTime::now() - std::time::Duration::from_secs(age);
+            fs::File::options().append(true).open(path(n)).unwrap().set_modified(time).unwrap();
+        }
+
+        let shelf = Shelf::open("test", dir.path(), 250).unwrap();
+        shelf.scanned();
+        assert_eq!(present(&shelf), [2, 4]);
+        assert_eq!((shelf.bytes(), files(dir.path())), (200, 2));
+        assert!(dir.path().join("notes.txt").exists(), "what lies beside the folders is not ours to remove");
+        assert_eq!(fs::read_dir(dir.path().join(DRAFTS)).unwrap().count(), 0);
+    }
+}
