@@ -1,23 +1,30 @@
 //! Filters of our own that jq text could not say well: values as collections tell them, as IIIF wants them.
 
+use std::sync::Arc;
+
 use jaq_core::RunPtr;
 use jaq_core::native::{Filter, Fun, bome, run, v};
 
 use super::builtin::parse_number;
 use super::library::Values;
 use super::value::{Error, Fallible, Value};
-use super::{dates, mime, rights};
+use super::{budget, dates, mime, rights};
+use crate::iiif::presentation::html;
 
 /// A page count becomes canvases; a lying one must not become a hundred million of them.
 const MAX_PAGES: i128 = 100_000;
+/// Sanitising cannot be interrupted; a description is no longer than this.
+const MAX_MARKUP: usize = 1 << 20;
 
 pub(super) fn natives() -> impl Iterator<Item = Fun<Values>> {
-    let filters: [Filter<RunPtr<Values>>; 5] = [
+    let filters: [Filter<RunPtr<Values>>; 7] = [
         ("num", v(0), |cv| bome(Ok(num(&cv.1)))),
         ("page_numbers", v(0), |cv| bome(page_numbers(cv.1))),
         ("mime", v(0), |cv| bome(Ok(of_text(&cv.1, |text| mime::of(text).map(str::to_owned))))),
         ("rights_uri", v(0), |cv| bome(Ok(of_text(&cv.1, rights::uri)))),
         ("isodate", v(0), |cv| bome(Ok(isodate(&cv.1)))),
+        ("html", v(0), |cv| bome(Ok(each_text(&cv.1, html::html)))),
+        ("text", v(0), |cv| bome(Ok(each_text(&cv.1, html::plain)))),
     ];
     filters.into_iter().map(run::<Values>)
 }
@@ -27,6 +34,23 @@ fn of_text(value: &Value, rule: impl FnOnce(&str) -> Option<String>) -> Value {
     match value {
         Value::Text(text) => rule(text).map_or(Value::Null, Value::text),
         _ => Value::Null,
+    }
+}
+
+/// A text is a string, a list or a language map: what is not markup stays as it is.
+fn each_text(value: &Value, rule: fn(&str) -> String) -> Value {
+    match value {
+        Value::Text(text) => {
+            if text.len() > MAX_MARKUP {
+                budget::exceed("markup", format!("{} MiB", MAX_MARKUP >> 20));
+            }
+            Value::text(rule(text))
+        }
+        Value::Array(array) => array.items().iter().map(|item| each_text(item, rule)).collect(),
+        Value::Object(object) => {
+            object.entries().map(|(key, value)| (Arc::from(key), each_text(value, rule))).collect()
+        }
+        value => value.clone(),
     }
 }
 

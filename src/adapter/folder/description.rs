@@ -80,7 +80,9 @@ impl Description {
 
     fn read(tree: &Tree, path: &Path) -> Result<Option<Self>, AdapterError> {
         let name = path.to_string_lossy();
-        let Some(text) = tree.text(path).map_err(|source| unreadable(&name, source))? else { return Ok(None) };
+        let Some(text) = tree.text(path).map_err(|source| unreadable(&name, source))? else {
+            return Ok(None);
+        };
         let form = toml::from_str(&text)
             .map_err(|error| AdapterError::Shape(format!("description `{name}` cannot be read: {error}")))?;
         Ok(Some(Self { text, form }))
@@ -120,8 +122,17 @@ impl Description {
         };
         record.required_statement =
             self.form.required_statement.as_ref().map(|pair| self.pair(&pair.label, &pair.value));
-        let Form { rights, provider, homepage, see_also, rendering, nav_date, behavior, viewing_direction, .. } =
-            self.form;
+        let Form {
+            rights,
+            provider,
+            homepage,
+            see_also,
+            rendering,
+            nav_date,
+            behavior,
+            viewing_direction,
+            ..
+        } = self.form;
         Record {
             rights,
             provider,

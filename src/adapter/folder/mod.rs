@@ -127,8 +127,7 @@ fn item(tree: &Tree, id: &ItemId) -> Result<Item, AdapterError> {
 
 /// The images directly in a folder, in natural order.
 fn images(tree: &Tree, folder: &Path) -> Result<Vec<Entry>, AdapterError> {
-    let entries =
-        tree.entries(folder).map_err(|source| unreadable(&folder.to_string_lossy(), source))?;
+    let entries = tree.entries(folder).map_err(|source| unreadable(&folder.to_string_lossy(), source))?;
     Ok(entries.into_iter().filter(|entry| entry.kind == Kind::File && tree.is_image(entry)).collect())
 }
 
@@ -153,7 +152,9 @@ fn record(tree: &Tree, id: &ItemId) -> Result<Record, AdapterError> {
         let media = if single { id.as_str().to_owned() } else { format!("{id}/{}", file.name) };
         Canvas {
             id: file.name.clone(),
-            label: description.canvas_label(&file.name).unwrap_or_else(|| LanguageMap::none(stem(&file.name))),
+            label: description
+                .canvas_label(&file.name)
+                .unwrap_or_else(|| LanguageMap::none(stem(&file.name))),
             size: None,
             image: Some(Image {
                 media: MediaId::from(media),

@@ -101,7 +101,8 @@ impl Tree {
     /// Whether a file is an image, told by its first bytes and not by its name.
     pub(super) fn is_image(&self, entry: &Entry) -> bool {
         let mut head = Vec::with_capacity(imaging::MAGIC);
-        let read = self.read(&entry.path).and_then(|file| file.take(imaging::MAGIC as u64).read_to_end(&mut head));
+        let read =
+            self.read(&entry.path).and_then(|file| file.take(imaging::MAGIC as u64).read_to_end(&mut head));
         read.is_ok() && imaging::kind(&head).is_some()
     }
 

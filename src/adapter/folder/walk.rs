@@ -30,7 +30,11 @@ pub(super) fn members(tree: &Tree, leaf: &Leaf) -> Result<Vec<Member>, AdapterEr
         let id = join(leaf.as_str(), &entry.name);
         match entry.kind {
             Kind::File if leaf.is_root() && tree.is_image(&entry) => {
-                members.push(Member::Item(listed(&id, stem(&entry.name), Description::of_file(tree, &entry))));
+                members.push(Member::Item(listed(
+                    &id,
+                    stem(&entry.name),
+                    Description::of_file(tree, &entry),
+                )));
             }
             Kind::Folder => members.extend(sub_folder(tree, &entry, &id)?),
             Kind::File => {}
@@ -72,7 +76,8 @@ pub(super) fn list(tree: &Tree, after: Option<&Cursor>, page: usize) -> Result<P
     let after: Vec<&str> = after.map(|cursor| cursor.as_str().split('/').collect()).unwrap_or_default();
     let mut items = Vec::new();
     collect(tree, Path::new(""), "", &after, page, DEEPEST, &mut items)?;
-    let next = (items.len() >= page).then(|| items.last().map(|item| Cursor::from(item.id.as_str()))).flatten();
+    let next =
+        (items.len() >= page).then(|| items.last().map(|item| Cursor::from(item.id.as_str()))).flatten();
     Ok(Page { items, next })
 }
 
@@ -92,7 +97,9 @@ fn collect(
         if items.len() >= page {
             break;
         }
-        let order = after.first().map(|last| compare_str(&entry.name, last).then_with(|| entry.name.as_str().cmp(last)));
+        let order = after
+            .first()
+            .map(|last| compare_str(&entry.name, last).then_with(|| entry.name.as_str().cmp(last)));
         if order.is_some_and(|order| order.is_lt()) {
             continue;
         }
