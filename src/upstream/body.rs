@@ -84,3 +84,71 @@ impl Reading {
         if self.received > limit { Err(too_large()) } else { Ok(Some(next)) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::doubles::place;
+    use super::*;
+
+    const LIMITS: Limits =
+        Limits { bytes: 10, whole: Duration::from_secs(60), piece: Duration::from_secs(10) };
+
+    /// Pieces with a pause in seconds before each.
+    fn body(pieces: Vec<(u64, Result<&'static str, &'static str>)>) -> Body {
+        let pieces = stream::iter(pieces).then(|(pause, piece)| async move {
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+            piece.map(Bytes::from).map_err(Cause::from)
+        });
+        Body { at: place(), pieces: pieces.boxed(), length: None, limits: LIMITS }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_within_its_limits_comes_whole() {
+        let cases: [(&[&'static str], &str); 4] =
+            [(&[], ""), (&["abc"], "abc"), (&["a", "b"], "ab"), (&["abcd", "", "efg", "hij"], "abcdefghij")];
+        for (pieces, expected) in cases {
+            let pieces = pieces.iter().map(|piece| (5, Ok(*piece))).collect();
+            assert_eq!(body(pieces).collect().await.unwrap(), expected);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bodies_beyond_their_limits_are_errors() {
+        let endless = || (0..100).map(|_| (9, Ok(""))).collect();
+        let announced = |length| Body { length: Some(length), ..body(vec![(0, Ok("abc"))]) };
+        let cases = [
+            ("one byte too many", body(vec![(0, Ok("abcdefgh")), (0, Ok("ijk"))])),
+            ("announced as too long", announced(11)),
+            ("silent", body(vec![(0, Ok("abc")), (11, Ok("d"))])),
+            ("a trickle", body(endless())),
+            ("cut", body(vec![(0, Ok("abc")), (0, Err("connection reset"))])),
+        ];
+        let mut messages = Vec::new();
+        for (name, body) in cases {
+            messages.push(format!("{name}: {}", body.collect().await.unwrap_err()));
+        }
+        insta::assert_snapshot!(messages.join("\n"), @r"
+        one byte too many: the answer of `dam.example.org` (source `maps`) is longer than 10 bytes
+        announced as too long: the answer of `dam.example.org` (source `maps`) is longer than 10 bytes
+        silent: `dam.example.org` (source `maps`) fell silent in the middle of its answer and sent nothing more within 10s
+        a trickle: `dam.example.org` (source `maps`) did not finish its answer within 60s
+        cut: the answer of `dam.example.org` (source `maps`) broke off after 3 bytes: connection reset
+        ");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_with_its_first_error() {
+        let mut pieces = body(vec![(0, Ok("abc")), (0, Err("reset")), (0, Ok("def"))]).stream();
+        assert_eq!(pieces.next().await.unwrap().unwrap(), "abc");
+        assert!(pieces.next().await.unwrap().is_err());
+        assert!(pieces.next().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_reader_is_not_the_hosts_fault() {
+        let mut pieces = body(vec![(0, Ok("abc")), (1, Ok("def"))]).stream();
+        pieces.next().await.unwrap().unwrap();
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert_eq!(pieces.next().await.unwrap().unwrap(), "def");
+    }
+}

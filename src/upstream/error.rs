@@ -223,3 +223,38 @@ pub(super) fn root(error: &(dyn Error + 'static)) -> String {
     }
     last.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::doubles::{place, unreachable};
+    use super::*;
+
+    #[test]
+    fn messages_can_be_read_alone() {
+        let in_a_while = Duration::from_millis(4_321);
+        let cases = [
+            unreachable(),
+            UpstreamError::Tls { at: place(), cause: "invalid peer certificate: UnknownIssuer".into() },
+            UpstreamError::Timeout { at: place(), phase: Phase::Whole, after: Duration::from_secs(30) },
+            UpstreamError::BreakerOpen { at: place(), retry_after: in_a_while },
+            UpstreamError::Busy { at: place(), retry_after: in_a_while },
+        ];
+        let messages: Vec<_> = cases.iter().map(UpstreamError::to_string).collect();
+        insta::assert_snapshot!(messages.join("\n"), @r"
+        `dam.example.org` (source `maps`) cannot be reached: connection refused
+        `dam.example.org` (source `maps`) offers no trusted connection: invalid peer certificate: UnknownIssuer (a certificate authority of your own goes into `ca_file`)
+        `dam.example.org` (source `maps`) gave no answer, waiting and retries included, within 30s
+        `dam.example.org` (source `maps`) failed repeatedly and is left alone for another 4.3s
+        too many requests wait for `dam.example.org` (source `maps`): its `rate` lets the next one go in 4.3s
+        ");
+    }
+
+    #[test]
+    fn only_waiting_errors_say_how_long_to_wait() {
+        let busy = UpstreamError::Busy { at: place(), retry_after: Duration::from_secs(4) };
+        assert_eq!(busy.retry_after(), Some(Duration::from_secs(4)));
+        assert_eq!(unreachable().retry_after(), None);
+        assert!(busy.is_temporary() && unreachable().is_temporary());
+        assert!(!UpstreamError::BodyTooLarge { at: place(), limit: 1 }.is_temporary());
+    }
+}

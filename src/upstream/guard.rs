@@ -123,7 +123,7 @@ impl Pattern {
             _ => (rest, None),
         };
         let host = Host::parse(name).map_err(|_| expected())?;
-        if below && !matches!(host, Host::Domain(_)) {
+        if name.contains('*') || below && !matches!(host, Host::Domain(_)) {
             return Err(expected());
         }
         Ok(Self { text: text.into(), host: bare(&host.to_string()).to_owned(), below, port })
@@ -252,5 +252,273 @@ fn is_public(ip: IpAddr) -> bool {
             }
             None => GLOBAL_V6.contains(&ip) && !NOT_PUBLIC_V6.iter().any(|net| net.contains(&ip)),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use proptest::prelude::*;
+
+    use super::super::doubles::url;
+    use super::*;
+
+    fn guard(base: &str, hosts: &[&str], allow_private: bool) -> Guard {
+        let hosts = hosts.iter().map(|host| host.to_string()).collect();
+        let settings = Settings { base: Some(url(base)), hosts, allow_private, ..Settings::default() };
+        Guard::new(&"maps".into(), &settings).unwrap()
+    }
+
+    #[test]
+    fn addresses_are_public_or_not() {
+        let closed = [
+            ("unspecified", "0.0.0.0"),
+            ("this network", "0.1.2.3"),
+            ("private", "10.1.2.3"),
+            ("carrier-grade NAT", "100.64.0.1"),
+            ("its end", "100.127.255.255"),
+            ("loopback", "127.0.0.1"),
+            ("loopback, other", "127.8.8.8"),
+            ("link-local", "169.254.1.1"),
+            ("metadata", "169.254.169.254"),
+            ("private", "172.16.0.1"),
+            ("its end", "172.31.255.255"),
+            ("private", "192.168.1.1"),
+            ("benchmarks", "198.19.0.1"),
+            ("multicast", "224.0.0.1"),
+            ("reserved", "240.0.0.1"),
+            ("broadcast", "255.255.255.255"),
+            ("v6 unspecified", "::"),
+            ("v6 loopback", "::1"),
+            ("v4-mapped loopback", "::ffff:127.0.0.1"),
+            ("v4-mapped metadata", "::ffff:169.254.169.254"),
+            ("v4-compatible", "::10.0.0.1"),
+            ("NAT64 of a private one", "64:ff9b::10.0.0.1"),
+            ("local NAT64", "64:ff9b:1::1"),
+            ("unique-local", "fd00::1"),
+            ("v6 metadata", "fd00:ec2::254"),
+            ("v6 link-local", "fe80::1"),
+            ("site-local", "fec0::1"),
+            ("v6 multicast", "ff02::1"),
+            ("Teredo", "2001::1"),
+            ("documentation", "2001:db8::1"),
+            ("6to4 of a private one", "2002:0a00:0001::1"),
+        ];
+        for (name, ip) in closed {
+            assert!(!is_public(ip.parse().unwrap()), "{name}: {ip}");
+        }
+        let open = [
+            ("v4", "8.8.8.8"),
+            ("before 10/8", "9.255.255.255"),
+            ("after 10/8", "11.0.0.0"),
+            ("before CGNAT", "100.63.255.255"),
+            ("after CGNAT", "100.128.0.0"),
+            ("after 172.16/12", "172.32.0.0"),
+            ("v4-mapped", "::ffff:8.8.8.8"),
+            ("NAT64", "64:ff9b::8.8.8.8"),
+            ("v6", "2a00:1450:4001::1"),
+        ];
+        for (name, ip) in open {
+            assert!(is_public(ip.parse().unwrap()), "{name}: {ip}");
+        }
+    }
+
+    #[test]
+    fn patterns_match_hosts_and_ports() {
+        let cases = [
+            ("a.org", "https://a.org/x", true),
+            ("a.org", "http://a.org/x", true),
+            ("a.org", "https://A.ORG./x", true),
+            ("a.org", "https://a.org:8443/x", false),
+            ("a.org", "https://b.a.org/x", false),
+            ("a.org", "https://a.org.evil.net/x", false),
+            ("a.org", "https://eviLa.org/x", false),
+            ("A.org", "https://a.org/x", true),
+            ("bücher.example", "https://xn--bcher-kva.example/x", true),
+            ("a.org:8443", "https://a.org:8443/x", true),
+            ("a.org:8443", "https://a.org/x", false),
+            ("a.org:443", "https://a.org/x", true),
+            ("a.org:443", "http://a.org/x", false),
+            ("*.a.org", "https://b.a.org/x", true),
+            ("*.a.org", "https://c.b.a.org/x", true),
+            ("*.a.org", "https://a.org/x", false),
+            ("*.a.org", "https://.a.org/x", false),
+            ("*.a.org", "https://eviLa.org/x", false),
+            ("*.a.org:81", "https://b.a.org:81/x", true),
+            ("[2a00::1]", "https://[2a00::1]/x", true),
+            ("[2a00::1]:81", "https://[2a00::1]:81/x", true),
+            ("8.8.8.8", "https://8.8.8.8/x", true),
+            ("8.8.8.8", "https://0x08080808/x", true),
+        ];
+        for (pattern, address, expected) in cases {
+            let found = Pattern::parse(pattern).unwrap().matches(&url(address));
+            assert_eq!(found, expected, "{pattern} and {address}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused_in_the_settings() {
+        let cases = [
+            "",
+            "*",
+            "*.",
+            "https://a.org",
+            "a.org/x",
+            "a.org:",
+            "a.org:70000",
+            "a b",
+            "*.8.8.8.8",
+            "*.[::1]",
+        ];
+        for text in cases {
+            assert!(Pattern::parse(text).is_err(), "{text}");
+        }
+        let error = Pattern::parse("https://a.org").unwrap_err();
+        insta::assert_snapshot!(error, @"host `https://a.org`: expected `name`, `name:port` or `*.name`, without scheme and path");
+    }
+
+    #[test]
+    fn only_allowed_hosts_are_admitted() {
+        let cases = [
+            ("its own", "https://dam.example.org/x", true),
+            ("its own, another port", "https://dam.example.org:8443/x", false),
+            ("a file server", "https://files.example.net/x", true),
+            ("a stranger", "https://evil.example.com/x", false),
+            ("another scheme", "ftp://dam.example.org/x", false),
+            ("no host", "data:text/plain,x", false),
+            ("a file", "file:///etc/passwd", false),
+            ("user and password", "https://a:b@dam.example.org/x", false),
+            ("listed, public", "https://8.8.8.8/x", true),
+            ("listed, private", "https://10.0.0.7/x", false),
+            ("the same as a number", "https://167772167/x", false),
+            ("listed, private, v6", "https://[::ffff:10.0.0.7]/x", false),
+        ];
+        let guard = guard(
+            "https://dam.example.org/api",
+            &["*.example.net", "8.8.8.8", "10.0.0.7", "[::ffff:10.0.0.7]"],
+            false,
+        );
+        for (name, address, expected) in cases {
+            assert_eq!(guard.admit(&url(address)).is_ok(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn its_own_address_may_be_private_on_its_own_port() {
+        for base in ["http://127.0.0.1:8080/w", "http://[fd00::7]:8080/w"] {
+            let guard = guard(base, &[], false);
+            assert!(guard.admit(&url(base)).is_ok(), "{base}");
+            assert!(guard.admit(&url(&base.replace("8080", "6379"))).is_err(), "{base}");
+        }
+    }
+
+    #[test]
+    fn allow_private_opens_listed_hosts_only() {
+        let guard = guard("https://dam.example.org/", &["10.0.0.7"], true);
+        assert!(guard.admit(&url("http://10.0.0.7/x")).is_ok());
+        assert!(guard.admit(&url("http://10.0.0.8/x")).is_err());
+    }
+
+    #[test]
+    fn refusals_name_the_setting_and_hide_the_query() {
+        let guard = guard("https://dam.example.org/", &["10.0.0.7"], false);
+        let told = |address| guard.admit(&url(address)).unwrap_err().to_string();
+        insta::assert_snapshot!(told("https://cdn.example.com:8443/x?key=secret"), @"`cdn.example.com:8443` (source `maps`) may not be asked: add `cdn.example.com:8443` to `hosts` of source `maps` if its files lie there");
+        insta::assert_snapshot!(told("http://10.0.0.7/x"), @"`10.0.0.7` (source `maps`) may not be asked: `10.0.0.7` is no public address; `allow_private` of source `maps` would allow it");
+        insta::assert_snapshot!(told("https://me:pass@dam.example.org/"), @"`dam.example.org` (source `maps`) may not be asked: user and password belong into the source's settings, not into an address");
+    }
+
+    /// Names that answer differently every time.
+    struct Fickle {
+        answers: Vec<Vec<&'static str>>,
+        asked: AtomicUsize,
+    }
+
+    impl Resolve for Fickle {
+        fn resolve(&self, _: Name) -> Resolving {
+            let answer = &self.answers[self.asked.fetch_add(1, Ordering::SeqCst)];
+            let found: Vec<SocketAddr> =
+                answer.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 0)).collect();
+            Box::pin(async { Ok(Box::new(found.into_iter()) as Addrs) })
+        }
+    }
+
+    /// What `name` leads to, one after the other.
+    async fn resolved(
+        guard: Guard,
+        name: &str,
+        answers: &[&[&'static str]],
+    ) -> Vec<Result<Vec<String>, String>> {
+        let count = answers.len();
+        let answers = answers.iter().map(|answer| answer.to_vec()).collect();
+        let resolver = Resolver::new(guard, Fickle { answers, asked: AtomicUsize::new(0) });
+        let mut results = Vec::new();
+        for _ in 0..count {
+            let result = resolver.resolve(name.parse().unwrap()).await;
+            let result = result.map(|found| found.map(|address| address.ip().to_string()).collect());
+            results.push(result.map_err(|error| error.downcast::<PrivateAddress>().unwrap().to_string()));
+        }
+        results
+    }
+
+    #[tokio::test]
+    async fn a_name_that_turns_private_is_refused_when_it_does() {
+        let guard = guard("https://dam.example.org/", &["files.example.net"], false);
+        let results = resolved(
+            guard,
+            "files.example.net",
+            &[
+                &["8.8.8.8"],
+                &["127.0.0.1"],
+                &["169.254.169.254", "1.1.1.1"],
+                &["::ffff:10.0.0.1", "fd00::1"],
+                &[],
+            ],
+        );
+        insta::assert_debug_snapshot!(results.await, @r#"
+        [
+            Ok(
+                [
+                    "8.8.8.8",
+                ],
+            ),
+            Err(
+                "`127.0.0.1` is no public address; `allow_private` of source `maps` would allow it",
+            ),
+            Ok(
+                [
+                    "1.1.1.1",
+                ],
+            ),
+            Err(
+                "`::ffff:10.0.0.1` is no public address; `allow_private` of source `maps` would allow it",
+            ),
+            Ok(
+                [],
+            ),
+        ]
+        "#);
+    }
+
+    #[tokio::test]
+    async fn its_own_name_and_allow_private_may_lead_to_private_addresses() {
+        let own = guard("http://dam.intranet:8080/", &[], false);
+        assert!(resolved(own, "dam.intranet.", &[&["10.0.0.7"]]).await[0].is_ok());
+        let open = guard("https://dam.example.org/", &["files.intranet"], true);
+        assert!(resolved(open, "files.intranet", &[&["10.0.0.7"]]).await[0].is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn a_mapped_address_is_as_public_as_what_it_maps(bits: u32) {
+            let v4 = Ipv4Addr::from(bits);
+            prop_assert_eq!(is_public(IpAddr::V6(v4.to_ipv6_mapped())), is_public(IpAddr::V4(v4)));
+        }
+
+        #[test]
+        fn any_text_is_a_pattern_or_refused(text in "\\PC{0,40}") {
+            let _ = Pattern::parse(&text);
+        }
     }
 }

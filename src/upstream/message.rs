@@ -154,3 +154,43 @@ impl fmt::Debug for Answer {
         write!(f, "{} from {}", self.status, shown(&self.url))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::header::AUTHORIZATION;
+
+    use super::super::doubles::{answer_with, url};
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let seconds = |text| answer_with(503, RETRY_AFTER, text).retry_after();
+        assert_eq!(seconds("7"), Some(Duration::from_secs(7)));
+        assert_eq!(seconds(" 7 "), Some(Duration::from_secs(7)));
+        for text in ["", "-7", "7.5", "soon", "99999999999999999999"] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+        let mut dated = answer_with(503, RETRY_AFTER, "Wed, 21 Oct 2015 07:28:30 GMT");
+        assert_eq!(dated.retry_after(), None, "long past");
+        dated.headers.insert(DATE, HeaderValue::from_static("Wed, 21 Oct 2015 07:28:00 GMT"));
+        assert_eq!(dated.retry_after(), Some(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn only_what_reads_is_repeated_unless_said_otherwise() {
+        let there = || url("https://dam.example.org/x");
+        assert_eq!(Request::get(there()).replay, Replay::Safe);
+        assert_eq!(Request::head(there()).replay, Replay::Safe);
+        assert_eq!(Request::post(there(), "").replay, Replay::Once);
+        assert_eq!(Request::post(there(), "").replay(Replay::Safe).replay, Replay::Safe);
+    }
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        let request = Request::get(url("https://me:secret@dam.example.org:81/x/y?key=secret#secret"))
+            .header(AUTHORIZATION, HeaderValue::from_static("secret"));
+        assert_eq!(format!("{request:?}"), "GET https://dam.example.org:81/x/y");
+        let answer = answer_with(200, AUTHORIZATION, "secret");
+        assert_eq!(format!("{answer:?}"), "200 OK from https://dam.example.org/x");
+    }
+}

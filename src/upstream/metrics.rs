@@ -81,3 +81,46 @@ fn word(outcome: &Result<Answer, UpstreamError>) -> &'static str {
 pub(super) fn breaker_opened(at: &Place, host: &Arc<str>) {
     counter!(BREAKER, "source" => at.source.clone(), "host" => host.clone()).increment(1);
 }
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::super::doubles::{Stub, answer, call, place, timeout};
+    use super::super::error::Phase;
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_are_counted_and_timed() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let _guard = metrics::set_default_local_recorder(&recorder);
+        let stub = Stub::new(|n| match n {
+            0 | 1 => Ok(answer(206)),
+            2 => Ok(answer(429)),
+            3 => Ok(answer(503)),
+            _ => Err(timeout(Phase::Attempt)),
+        });
+        let meter = Meter::new(stub, "maps".into(), "*.example.org".into());
+        for _ in 0..5 {
+            let _ = meter.clone().oneshot(call()).await;
+        }
+        breaker_opened(&place(), &"*.example.org".into());
+        let page = handle.render();
+        let mut lines: Vec<_> =
+            page.lines().filter(|line| !line.contains("quantile") && !line.is_empty()).collect();
+        lines.sort_unstable();
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        # TYPE upstream_breaker_openings_total counter
+        # TYPE upstream_request_seconds summary
+        # TYPE upstream_requests_total counter
+        upstream_breaker_openings_total{source="maps",host="*.example.org"} 1
+        upstream_request_seconds_count{source="maps",host="*.example.org"} 5
+        upstream_request_seconds_sum{source="maps",host="*.example.org"} 0
+        upstream_requests_total{source="maps",host="*.example.org",outcome="2xx"} 2
+        upstream_requests_total{source="maps",host="*.example.org",outcome="429"} 1
+        upstream_requests_total{source="maps",host="*.example.org",outcome="5xx"} 1
+        upstream_requests_total{source="maps",host="*.example.org",outcome="timeout"} 1
+        "#);
+    }
+}

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
 use reqwest::dns::Resolve;
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -18,6 +19,8 @@ mod breaker;
 #[cfg(test)]
 mod doubles;
 mod error;
+#[cfg(test)]
+mod faults;
 mod follow;
 mod guard;
 mod message;
@@ -159,6 +162,9 @@ impl Settings {
             let (least, most) = (CONCURRENCY.start(), CONCURRENCY.end());
             return Err(format!("`concurrency` is {}, expected {least} to {most}", self.concurrency));
         }
+        if HeaderValue::from_str(&self.user_agent).is_err() {
+            return Err(format!("`user_agent` is {:?}, expected printable characters", self.user_agent));
+        }
         let durations = [
             ("deadline", self.deadline),
             ("attempt_timeout", self.attempt_timeout),
@@ -172,5 +178,65 @@ impl Settings {
             }
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn problem(settings: Settings) -> String {
+        Upstream::new("maps", settings).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_defaults_are_usable() {
+        let upstream = Upstream::new("maps", Settings::default()).unwrap();
+        assert_eq!(format!("{upstream:?}"), "Upstream(maps)");
+    }
+
+    #[test]
+    fn settings_that_cannot_be_used_are_told() {
+        let of = Settings::default;
+        let rate = |rate| problem(Settings { rate: Some(rate), ..of() });
+        insta::assert_snapshot!(rate(0.0), @"source `maps`: `rate` is 0, expected 0.001 to 10000 requests per second");
+        for wrong in [-1.0, 1e-300, 1e300, f64::INFINITY, f64::NAN] {
+            assert!(rate(wrong).contains("`rate`"), "{wrong}");
+        }
+        insta::assert_snapshot!(
+            problem(Settings { concurrency: 0, ..of() }),
+            @"source `maps`: `concurrency` is 0, expected 1 to 1024"
+        );
+        insta::assert_snapshot!(
+            problem(Settings { deadline: Duration::from_secs(100_000), ..of() }),
+            @"source `maps`: `deadline` is 100000s, expected more than 0s and at most a day"
+        );
+        insta::assert_snapshot!(
+            problem(Settings { hosts: vec!["a.org/x".to_owned()], ..of() }),
+            @"source `maps`: host `a.org/x`: expected `name`, `name:port` or `*.name`, without scheme and path"
+        );
+        insta::assert_snapshot!(
+            problem(Settings { ca_file: Some("missing.pem".into()), ..of() }),
+            @"source `maps`: `ca_file` `missing.pem`: No such file or directory (os error 2)"
+        );
+        insta::assert_snapshot!(
+            problem(Settings { ca_file: Some("Cargo.toml".into()), ..of() }),
+            @"source `maps`: `ca_file` `Cargo.toml`: expected certificates in PEM form"
+        );
+        insta::assert_snapshot!(
+            problem(Settings { user_agent: "a\nb".to_owned(), ..of() }),
+            @r#"source `maps`: `user_agent` is "a\nb", expected printable characters"#
+        );
+    }
+
+    #[test]
+    fn an_operator_writes_five_keys() {
+        let read = |text| toml::from_str::<Settings>(text);
+        let settings =
+            read("rate = 2\nconcurrency = 3\nhosts = ['a.org']\nallow_private = true\nca_file = 'ca.pem'");
+        let settings = settings.unwrap();
+        assert_eq!((settings.rate, settings.concurrency), (Some(2.0), 3));
+        assert!(read("deadline = '1s'").unwrap_err().to_string().contains("unknown field `deadline`"));
     }
 }

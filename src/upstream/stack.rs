@@ -131,3 +131,107 @@ impl Service<Call> for Hosts {
         Box::pin(async move { route?.oneshot(call).await })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use tokio::time::sleep;
+
+    use super::super::doubles::{Stub, answer, call, call_for, place, unreachable};
+    use super::*;
+
+    fn stack(stub: &Stub, settings: Settings) -> Route {
+        host(&place(), "dam.example.org".into(), stub.clone(), &settings)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sixty_four_requests_hold_the_cap() {
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let stub = Stub::slow({
+            let most = Arc::clone(&most);
+            move |_, _| {
+                let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+                Box::pin(async move {
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    sleep(Duration::from_secs(1)).await;
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    Ok(answer(200))
+                })
+            }
+        });
+        let route = stack(&stub, Settings { concurrency: 4, ..Settings::default() });
+        let start = Instant::now();
+        let all = (0..64).map(|_| tokio::spawn(route.clone().oneshot(call())));
+        for outcome in futures_util::future::join_all(all).await {
+            assert!(outcome.unwrap().is_ok());
+        }
+        assert_eq!(most.load(Ordering::SeqCst), 4);
+        assert_eq!(start.elapsed(), Duration::from_secs(16));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_held_while_backing_off() {
+        let stub = Stub::slow(|_, request| {
+            Box::pin(async move {
+                if request.url.path() == "/fails" { Err(unreachable()) } else { Ok(answer(200)) }
+            })
+        });
+        let route = stack(&stub, Settings { concurrency: 1, ..Settings::default() });
+        let mut failing = call();
+        failing.request.url.set_path("/fails");
+        let failing = tokio::spawn(route.clone().oneshot(failing));
+        sleep(Duration::from_millis(10)).await;
+        let start = Instant::now();
+        route.oneshot(call()).await.unwrap();
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        assert!(!failing.is_finished());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_has_its_own_clock_which_starts_after_the_queue() {
+        let stub = Stub::slow(|_, _| {
+            Box::pin(async {
+                sleep(Duration::from_secs(6)).await;
+                Ok(answer(200))
+            })
+        });
+        let route = stack(&stub, Settings { concurrency: 1, ..Settings::default() });
+        let all = (0..4).map(|_| tokio::spawn(route.clone().oneshot(call())));
+        for outcome in futures_util::future::join_all(all).await {
+            assert!(outcome.unwrap().is_ok());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_never_answers_is_tried_three_times() {
+        let stub = Stub::slow(|_, _| Box::pin(std::future::pending()));
+        let error =
+            stack(&stub, Settings::default()).oneshot(call_for(Duration::from_secs(60))).await.unwrap_err();
+        insta::assert_snapshot!(error, @"`dam.example.org` (source `maps`) did not answer within 10s");
+        assert_eq!(stub.count(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_breaker_counts_attempts_and_its_word_is_final() {
+        let stub = Stub::new(|_| Err(unreachable()));
+        let route = stack(&stub, Settings::default());
+        assert!(matches!(route.clone().oneshot(call()).await, Err(UpstreamError::Unreachable { .. })));
+        let error = route.clone().oneshot(call()).await.unwrap_err();
+        assert!(matches!(error, UpstreamError::BreakerOpen { .. }), "{error}");
+        assert_eq!(stub.count(), 5, "three attempts, then two until it opens");
+        let start = Instant::now();
+        assert!(route.oneshot(call()).await.unwrap_err().is_temporary());
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_attempt_is_paced() {
+        let stub = Stub::new(|_| Err(unreachable()));
+        let start = Instant::now();
+        let route = stack(&stub, Settings { rate: Some(0.5), ..Settings::default() });
+        assert!(route.oneshot(call()).await.is_err());
+        assert_eq!(stub.times(start), [0, 2000, 4000]);
+    }
+}

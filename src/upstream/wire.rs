@@ -102,23 +102,20 @@ fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, String> {
 /// Sorts the causes of the transport. Its own texts hold whole addresses and are not kept.
 fn failure(at: Place, error: reqwest::Error) -> UpstreamError {
     let error = error.without_url();
-    if let Some(PrivateAddress(hint)) = find(&error) {
+    if let Some(PrivateAddress(hint)) = causes(&error).find_map(|cause| cause.downcast_ref()) {
         return UpstreamError::HostRefused { at, hint: hint.clone() };
     }
     // rustls hands its verdict on as an I/O error of this kind; a network has none of it.
-    let tls = find(&error).is_some_and(|io: &io::Error| io.kind() == io::ErrorKind::InvalidData);
+    let is_verdict = |io: &io::Error| io.kind() == io::ErrorKind::InvalidData;
+    let tls = causes(&error).any(|cause| cause.downcast_ref().is_some_and(is_verdict));
     let cause = error.into();
     if tls { UpstreamError::Tls { at, cause } } else { UpstreamError::Unreachable { at, cause } }
 }
 
-/// The first cause of one type.
-fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
+/// An error and all that lies under it. (An I/O error names as its source what lies under the one it wraps.)
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| match error.downcast_ref().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped as _),
+        None => error.source(),
+    })
 }
