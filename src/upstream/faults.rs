@@ -1,6 +1,7 @@
 //! The whole stack against a host on this machine that misbehaves as hosts do.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,8 +9,12 @@ use futures_util::StreamExt;
 use http::header::{AUTHORIZATION, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use url::Url;
 
 use super::doubles::url;
@@ -21,6 +26,9 @@ struct FakeHost {
     /// What it was asked, head and body.
     asked: Arc<Mutex<Vec<String>>>,
 }
+
+/// Long enough to wait for what never comes.
+const SOON: Duration = Duration::from_millis(100);
 
 /// What it does when it is asked.
 enum Act {
@@ -37,23 +45,39 @@ impl FakeHost {
     }
 
     async fn start_at(address: &str, script: impl Fn(usize) -> Act + Send + 'static) -> Self {
+        Self::behind(None, address, script).await
+    }
+
+    /// The same over TLS, trusted by those who trust the authority among the fixtures.
+    async fn start_tls(script: impl Fn(usize) -> Act + Send + 'static) -> Self {
+        let chain = vec![CertificateDer::from_pem_file(fixture("host.pem")).unwrap()];
+        let key = PrivateKeyDer::from_pem_file(fixture("host.key")).unwrap();
+        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+        Self::behind(Some(TlsAcceptor::from(Arc::new(config))), "127.0.0.1:0", script).await
+    }
+
+    async fn behind(
+        tls: Option<TlsAcceptor>,
+        address: &str,
+        script: impl Fn(usize) -> Act + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&asked);
         tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
+            while let Ok((stream, _)) = listener.accept().await {
+                let mut stream: Box<dyn Duplex> = match &tls {
+                    None => Box::new(stream),
+                    Some(tls) => match tls.accept(stream).await {
+                        Ok(stream) => Box::new(stream),
+                        Err(_) => continue,
+                    },
+                };
                 let request = hear(&mut stream).await;
                 let n = heard.lock().unwrap().len();
                 heard.lock().unwrap().push(request);
-                let act = script(n);
-                tokio::spawn(async move {
-                    let (Act::Say(bytes) | Act::Stall(bytes)) = &act;
-                    let _ = stream.write_all(bytes).await;
-                    if let Act::Stall(_) = act {
-                        std::future::pending::<()>().await;
-                    }
-                });
+                tokio::spawn(act(stream, script(n)));
             }
         });
         Self { address, asked }
@@ -73,8 +97,22 @@ impl FakeHost {
     }
 }
 
+/// A connection, plain or not.
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
+
+async fn act(mut stream: Box<dyn Duplex>, act: Act) {
+    let (Act::Say(bytes) | Act::Stall(bytes)) = &act;
+    let _ = stream.write_all(bytes).await;
+    if let Act::Stall(_) = act {
+        std::future::pending::<()>().await;
+    }
+    let _ = stream.shutdown().await;
+}
+
 /// One request, head and body, or the beginning of what is none.
-async fn hear(stream: &mut TcpStream) -> String {
+async fn hear(stream: &mut Box<dyn Duplex>) -> String {
     let mut heard = Vec::new();
     let mut piece = [0; 4096];
     loop {
@@ -113,16 +151,9 @@ fn fine() -> Act {
     say("200 OK", &[], "fine")
 }
 
-/// Waits for nothing longer than a tenth of a second, and tries once.
-fn impatient() -> Settings {
-    let soon = Duration::from_millis(100);
-    Settings {
-        attempt_timeout: soon,
-        body_timeout: soon,
-        idle_timeout: soon,
-        retries: 0,
-        ..Settings::default()
-    }
+/// Tries once.
+fn once() -> Settings {
+    Settings { retries: 0, ..Settings::default() }
 }
 
 /// The text of what went wrong, its port left out.
@@ -220,18 +251,17 @@ async fn a_host_that_falls_silent_is_given_up() {
         Act::Stall(bytes)
     });
     let host = host.await;
-    let error = read(&host.upstream(impatient()), Request::get(host.url("/"))).await.unwrap_err();
-    assert!(matches!(error, UpstreamError::Timeout { phase: Phase::Piece | Phase::Body, .. }), "{error}");
+    let settings = Settings { idle_timeout: SOON, ..once() };
+    let error = read(&host.upstream(settings), Request::get(host.url("/"))).await.unwrap_err();
+    assert!(matches!(error, UpstreamError::Timeout { phase: Phase::Piece, .. }), "{error}");
 }
 
 #[tokio::test]
 async fn a_host_that_never_answers_is_given_up() {
     let host = FakeHost::start(|_| Act::Stall(Vec::new())).await;
-    let error = host.upstream(impatient()).send(Request::get(host.url("/"))).await.unwrap_err();
+    let upstream = host.upstream(Settings { attempt_timeout: SOON, ..once() });
+    let error = upstream.send(Request::get(host.url("/"))).await.unwrap_err();
     insta::assert_snapshot!(told(&error, &host), @"`HOST` (source `maps`) did not answer within 100ms");
-    let settings = Settings { deadline: Duration::from_millis(100), ..Settings::default() };
-    let error = host.upstream(settings).send(Request::get(host.url("/"))).await.unwrap_err();
-    insta::assert_snapshot!(told(&error, &host), @"`HOST` (source `maps`) gave no answer, waiting and retries included, within 100ms");
 }
 
 #[tokio::test]
@@ -272,13 +302,13 @@ async fn the_announced_length_of_a_head_request_is_no_body() {
 async fn a_host_that_is_down_or_speaks_another_language_is_unreachable() {
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let down = FakeHost { address: port, asked: Arc::default() };
-    let error = read(&down.upstream(impatient()), Request::get(down.url("/?key=secret"))).await.unwrap_err();
+    let error = read(&down.upstream(once()), Request::get(down.url("/?key=secret"))).await.unwrap_err();
     insta::assert_snapshot!(told(&error, &down), @"`HOST` (source `maps`) cannot be reached: Connection refused (os error 111)");
     let error = format!("{error:?}");
     assert!(!error.contains("secret"), "{error}");
 
     let other = FakeHost::start(|_| Act::Say(b"220 mail.example.org ESMTP\r\n".to_vec())).await;
-    let error = read(&other.upstream(impatient()), Request::get(other.url("/"))).await.unwrap_err();
+    let error = read(&other.upstream(once()), Request::get(other.url("/"))).await.unwrap_err();
     insta::assert_snapshot!(told(&error, &other), @"`HOST` (source `maps`) cannot be reached: invalid HTTP version parsed");
 }
 
@@ -291,6 +321,24 @@ async fn a_host_without_tls_is_not_trusted() {
     let error = read(&upstream, Request::get(base)).await.unwrap_err();
     insta::assert_snapshot!(told(&error, &host), @"`HOST` (source `maps`) offers no trusted connection: received corrupt message of type InvalidContentType (a certificate authority of your own goes into `ca_file`)");
     assert_eq!(host.asked().len(), 1, "not repeated");
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
+}
+
+#[tokio::test]
+async fn an_authority_of_ones_own_is_trusted_once_it_is_named() {
+    let host = FakeHost::start_tls(|_| fine()).await;
+    let base = url(&format!("https://{}/", host.address));
+    let settings = |ca_file| Settings { base: Some(base.clone()), ca_file, ..Settings::default() };
+
+    let stranger = Upstream::new("maps", settings(None)).unwrap();
+    let error = read(&stranger, Request::get(base.clone())).await.unwrap_err();
+    insta::assert_snapshot!(told(&error, &host), @"`HOST` (source `maps`) offers no trusted connection: invalid peer certificate: UnknownIssuer (a certificate authority of your own goes into `ca_file`)");
+
+    let friend = Upstream::new("maps", settings(Some(fixture("ca.pem")))).unwrap();
+    assert_eq!(read(&friend, Request::get(base.clone())).await.unwrap(), "fine");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 use url::Url;
 
+mod addresses;
 mod body;
 mod breaker;
 #[cfg(test)]
@@ -107,7 +108,7 @@ pub struct Settings {
     /// From asking to the head of the answer: redirects, retries and waiting included.
     #[serde(skip)]
     pub deadline: Duration,
-    /// One attempt, from sending to the head of the answer.
+    /// One attempt, from sending to the head of the answer; always somewhat less than the deadline.
     #[serde(skip)]
     pub attempt_timeout: Duration,
     /// Establishing one connection, TLS included.

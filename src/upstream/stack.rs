@@ -24,7 +24,7 @@ use super::retry::Retries;
 use super::wire::Wire;
 use super::{Answer, Request, Settings, UpstreamError};
 
-/// More hosts than one source uses. Beyond it the one unused longest is forgotten, and with it
+/// More hosts than one source uses. Beyond it one of the least used is forgotten, and with it
 /// what its breaker and its pace had learned.
 const HOSTS: usize = 1024;
 
@@ -50,15 +50,24 @@ where
 {
     let guard = Guard::new(source, &settings)?;
     let wire = Wire::new(&guard, names, &settings)?;
+    Ok(around(guard, wire, settings))
+}
+
+/// What stands around all hosts of one source, outermost first.
+fn around<W>(guard: Guard, wire: W, settings: Settings) -> Route<Cause>
+where
+    W: Service<Call, Response = Answer, Error = UpstreamError> + Clone + Send + Sync + 'static,
+    W::Future: Send,
+{
     let deadline = settings.deadline;
     let hosts = Hosts { guard, wire, settings: Arc::new(settings), known: Arc::new(Cache::new(HOSTS)) };
-    Ok(ServiceBuilder::new()
+    ServiceBuilder::new()
         .layer(BoxCloneSyncService::layer())
         // Outermost: the caller's patience covers redirects, retries and every kind of waiting.
         .layer(TimeoutLayer::new(deadline))
         // Above the hosts: each step is admitted, paced and counted where it leads.
         .layer(layer_fn(Follow::new))
-        .service(hosts))
+        .service(hosts)
 }
 
 /// All layers of one host, outermost first; `label` names it in metrics.
@@ -67,8 +76,11 @@ where
     W: Service<Call, Response = Answer, Error = UpstreamError> + Clone + Send + Sync + 'static,
     W::Future: Send,
 {
+    // Below the deadline: else a host that never answers would be cut off from outside each time
+    // and neither breaker nor meter would hear of it.
+    let patience = settings.attempt_timeout.min(settings.deadline.mul_f64(0.9));
     let elapsed = {
-        let (at, after) = (at.clone(), settings.attempt_timeout);
+        let (at, after) = (at.clone(), patience);
         move |error| unboxed(error, || UpstreamError::Timeout { at, phase: Phase::Attempt, after })
     };
     let fuse = Fuse::new(at.clone(), Arc::clone(&label));
@@ -91,7 +103,7 @@ where
         .layer(layer_fn(move |inner| Meter::new(inner, Arc::clone(&source), Arc::clone(&label))))
         .map_err(elapsed)
         // Innermost, for the same reason: a queue here must not look like a slow host.
-        .layer(TimeoutLayer::new(settings.attempt_timeout))
+        .layer(TimeoutLayer::new(patience))
         .service(wire)
 }
 
@@ -105,14 +117,18 @@ pub(super) fn unboxed(error: Cause, elapsed: impl FnOnce() -> UpstreamError) -> 
 
 /// Leads every call to the stack of its host, if the guard lets it.
 #[derive(Clone)]
-struct Hosts {
+struct Hosts<W> {
     guard: Guard,
-    wire: Wire,
+    wire: W,
     settings: Arc<Settings>,
     known: Arc<Cache<Arc<str>, Route>>,
 }
 
-impl Service<Call> for Hosts {
+impl<W> Service<Call> for Hosts<W>
+where
+    W: Service<Call, Response = Answer, Error = UpstreamError> + Clone + Send + Sync + 'static,
+    W::Future: Send,
+{
     type Response = Answer;
     type Error = UpstreamError;
     type Future = BoxFuture<'static, Result<Answer, UpstreamError>>;
@@ -139,6 +155,7 @@ mod tests {
 
     use tokio::time::sleep;
 
+    use super::super::Upstream;
     use super::super::doubles::{Stub, answer, call, call_for, place, unreachable};
     use super::*;
 
@@ -224,6 +241,55 @@ mod tests {
         let start = Instant::now();
         assert!(route.oneshot(call()).await.unwrap_err().is_temporary());
         assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+
+    /// A source with one host, `https://dam.example.org`.
+    fn upstream(stub: &Stub, settings: Settings) -> Upstream {
+        let (source, deadline) = ("maps".into(), settings.deadline);
+        let settings = Settings { base: Some(call().request.url), ..settings };
+        let guard = Guard::new(&source, &settings).unwrap();
+        Upstream { source, deadline, route: around(guard, stub.clone(), settings) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_beyond_the_deadline() {
+        let stub = Stub::slow(|_, _| Box::pin(std::future::pending()));
+        let upstream = upstream(
+            &stub,
+            Settings { concurrency: 1, retries: 0, deadline: Duration::from_secs(25), ..Settings::default() },
+        );
+        let start = Instant::now();
+        let all = futures_util::future::join_all((0..4).map(|_| upstream.send(call().request))).await;
+        let messages: Vec<_> = all.into_iter().map(|outcome| outcome.unwrap_err().to_string()).collect();
+        insta::assert_snapshot!(messages.join("\n"), @r"
+        `dam.example.org` (source `maps`) did not answer within 10s
+        `dam.example.org` (source `maps`) did not answer within 10s
+        `dam.example.org` (source `maps`) gave no answer, waiting and retries included, within 25s
+        `dam.example.org` (source `maps`) gave no answer, waiting and retries included, within 25s
+        ");
+        assert_eq!(start.elapsed(), Duration::from_secs(25));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_short_deadline_still_lets_the_breaker_see_a_dead_host() {
+        let stub = Stub::slow(|_, _| Box::pin(std::future::pending()));
+        let short = Settings { deadline: Duration::from_secs(2), retries: 0, ..Settings::default() };
+        let upstream = upstream(&stub, short);
+        for _ in 0..5 {
+            let error = upstream.send(call().request).await.unwrap_err();
+            assert!(matches!(error, UpstreamError::Timeout { .. }), "{error}");
+        }
+        assert!(upstream.send(call().request).await.unwrap_err().retry_after().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_not_be_asked_never_gets_that_far() {
+        let stub = Stub::new(|_| Ok(answer(200)));
+        let mut request = call().request;
+        request.url.set_host(Some("evil.example.com")).unwrap();
+        let error = upstream(&stub, Settings::default()).send(request).await.unwrap_err();
+        assert!(matches!(error, UpstreamError::HostRefused { .. }), "{error}");
+        assert_eq!(stub.count(), 0);
     }
 
     #[tokio::test(start_paused = true)]
