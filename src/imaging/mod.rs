@@ -21,7 +21,7 @@ mod rotate;
 mod scale;
 mod sniff;
 #[cfg(test)]
-mod testing;
+mod tests;
 
 pub use limits::Limits;
 pub use pipeline::{cost, render};

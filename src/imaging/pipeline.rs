@@ -5,17 +5,15 @@ use super::{Header, ImagingError, Job, Limits, Master, colour, decode, encode, p
 /// Bytes of memory that rendering will hold at most. For a header from [`super::header`] an upper
 /// bound; for one that was only sniffed an estimate.
 pub fn cost(header: &Header, job: &Job) -> u64 {
-    const SAMPLES: u64 = 4;
     let Ok(plan) = plan_for(header, job) else { return 0 };
-    let read = (u64::from(plan.read.width), u64::from(plan.read.height));
-    let output = (u64::from(job.width), u64::from(job.height));
+    let channels = decode::channels(header);
+    let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
+    let scaling = scale::cost(channels, (plan.read.width, plan.read.height), plan.output);
+    // At the end two pictures are held, of which one is being made from the other, and the answer;
+    // any of them may have gained an alpha channel.
     let turned = rotate::size(job.width, job.height, job.rotation.degrees);
-    let turned = u64::from(turned.0) * u64::from(turned.1);
-    let scaled = (u64::from(plan.output.0), u64::from(plan.output.1));
-    let while_reading = decode::cost(header, &plan) + scale::cost(SAMPLES, read, scaled);
-    // At the end two pictures are held, of which one is being made from the other, and the answer.
-    let at_the_end = SAMPLES * (output.0 * output.1 + 3 * turned);
-    while_reading + at_the_end
+    let at_the_end = 4 * (area(plan.output) + 3 * area(turned));
+    decode::cost(header, &plan) + scaling + at_the_end
 }
 
 /// Makes a derivative.

@@ -120,12 +120,12 @@ mod tests {
     /// A dark spot right of the middle is below the middle after nearly a quarter turn.
     #[test]
     fn turning_is_clockwise() {
-        let mut data = vec![255; 81];
-        data[4 * 9 + 7] = 0;
-        let picture = Pixels::new(9, 9, Channels::Grey, data).unwrap();
+        let dark = |at: usize| (13..17).contains(&(at % 21)) && (8..13).contains(&(at / 21));
+        let data = (0..21 * 21).map(|at| if dark(at) { 0 } else { 255 }).collect();
+        let picture = Pixels::new(21, 21, Channels::Grey, data).unwrap();
         let turned = rotate(picture, Rotation { mirror: false, degrees: 89.0 }).unwrap();
         let at = turned.data().as_chunks::<2>().0.iter().position(|[v, a]| *v < 64 && *a > 200).unwrap();
         let (x, y) = (at as u32 % turned.width(), at as u32 / turned.width());
-        assert!(x.abs_diff(turned.width() / 2) <= 1 && y >= turned.height() / 2 + 2, "{x},{y}");
+        assert!(x.abs_diff(turned.width() / 2) <= 3 && y >= turned.height() / 2 + 2, "{x},{y}");
     }
 }

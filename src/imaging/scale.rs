@@ -7,30 +7,35 @@ use super::ImagingError;
 use super::pixels::{Channels, Pixels};
 use super::plan::Exact;
 
-/// Bytes that [`scale`] holds besides its input: the averaged picture, one pass of the filter with
-/// colours multiplied by alpha, and the result.
-pub(super) fn cost(channels: u64, read: (u64, u64), output: (u64, u64)) -> u64 {
-    let averaged = read.0 * read.1;
-    let one_pass = output.0 * read.1;
-    channels * (2 * averaged + one_pass + output.0 * output.1)
+/// Bytes that [`scale`] holds besides its input, for samples of one pixel and a cut of this many pixels.
+pub(super) fn cost(channels: Channels, cut: (u32, u32), output: (u32, u32)) -> u64 {
+    let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
+    let averaged = averaged(f64::from(cut.0), f64::from(cut.1), output);
+    let held = |from: (u32, u32), to: (u32, u32)| {
+        // One direction is done before the other; colours are multiplied by alpha in a copy.
+        area((to.0, from.1)) + area(to) * 2 + if channels.has_alpha() { area(from) } else { 0 }
+    };
+    let first = averaged.map_or(0, |averaged| held(cut, averaged));
+    channels.count() as u64 * (first + held(averaged.unwrap_or(cut), output))
 }
 
 /// Cuts a box out of a picture and gives it a size. Strong reduction averages whole pixels first:
 /// that is several times faster, and what Lanczos has left to do decides the sharpness.
-pub(super) fn scale(
-    picture: &Pixels,
-    cut: Exact,
-    (width, height): (u32, u32),
-) -> Result<Pixels, ImagingError> {
-    let steps = |from: f64, to: u32| (from / f64::from(to) / 2.0).floor().max(1.0);
-    let (across, down) = (steps(cut.width, width), steps(cut.height, height));
-    if across * down < 2.0 {
-        return resize(picture, cut, (width, height), FilterType::Lanczos3);
-    }
-    let size = ((cut.width / across).ceil().max(1.0) as u32, (cut.height / down).ceil().max(1.0) as u32);
+pub(super) fn scale(picture: &Pixels, cut: Exact, output: (u32, u32)) -> Result<Pixels, ImagingError> {
+    let Some(size) = averaged(cut.width, cut.height, output) else {
+        return resize(picture, cut, output, FilterType::Lanczos3);
+    };
     let averaged = resize(picture, cut, size, FilterType::Box)?;
     let whole = Exact { x: 0.0, y: 0.0, width: size.0.into(), height: size.1.into() };
-    resize(&averaged, whole, (width, height), FilterType::Lanczos3)
+    resize(&averaged, whole, output, FilterType::Lanczos3)
+}
+
+/// The size in between, at least twice that of the result, if there is enough to reduce.
+fn averaged(width: f64, height: f64, output: (u32, u32)) -> Option<(u32, u32)> {
+    let steps = |from: f64, to: u32| (from / f64::from(to) / 2.0).floor().max(1.0);
+    let (across, down) = (steps(width, output.0), steps(height, output.1));
+    let side = |length: f64, steps: f64| (length / steps).ceil().max(1.0) as u32;
+    (across * down >= 2.0).then(|| (side(width, across), side(height, down)))
 }
 
 fn resize(

@@ -53,6 +53,9 @@ fn rewound(mut master: Box<dyn Master>) -> Result<Box<dyn Master>, ImagingError>
 fn fault(error: DecodingError) -> ImagingError {
     match error {
         DecodingError::Io(error) => error.into(),
+        DecodingError::OutOfMemory | DecodingError::MemoryLimit => {
+            ImagingError::broken("its first frame is larger than its canvas")
+        }
         other => ImagingError::broken(other),
     }
 }

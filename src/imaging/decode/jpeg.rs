@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Read};
 
-use jpeg_decoder::{ColorTransform, Decoder, PixelFormat};
+use jpeg_decoder::{Decoder, PixelFormat};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
@@ -55,7 +55,7 @@ pub(super) fn decode(
     let file = Parts::whole(read(master, longest(frame, full))?);
     let metadata = metadata(&file)?;
     let bytes = file.slice(0, metadata.length).map_err(given)?;
-    check_scans(&bytes[metadata.scan..], frame)?;
+    check_scans(&bytes[metadata.scan..], frame, full)?;
     let (pixels, expected) = if shrinks(frame, plan) {
         (shrunk(bytes, size, plan, metadata.adobe)?, plan.size)
     } else {
@@ -96,10 +96,12 @@ fn metadata(file: &Parts) -> Result<Metadata, ImagingError> {
         match segment.marker {
             START_OF_SCAN => break,
             APP14 => adobe |= segment.after(b"Adobe", file).map_err(given)?.is_some(),
-            APP2 => match segment.after(b"ICC_PROFILE\0", file).map_err(given)? {
-                Some([number, _, piece @ ..]) => profile.push((*number, piece)),
-                _ => {}
-            },
+            APP2 => {
+                let body = segment.after(b"ICC_PROFILE\0", file).map_err(given)?;
+                if let Some([number, _, piece @ ..]) = body {
+                    profile.push((*number, piece));
+                }
+            }
             _ => {}
         }
         at = segment.body.end;
@@ -111,9 +113,14 @@ fn metadata(file: &Parts) -> Result<Metadata, ImagingError> {
 }
 
 /// The decoders forgive a file that was cut short and paint the rest grey; we do not. Within scans a
-/// marker cannot appear by chance: they stuff every 0xff.
-fn check_scans(scans: &[u8], frame: Frame) -> Result<(), ImagingError> {
+/// marker cannot appear by chance: they stuff every 0xff. Without progressive coding every block of
+/// 64 pixels takes two bits at least; a file with fewer lies about its size.
+fn check_scans(scans: &[u8], frame: Frame, full: u64) -> Result<(), ImagingError> {
     const END: [u8; 2] = [0xff, 0xd9];
+    if !frame.progressive && (scans.len() as u64) < full / 256 {
+        let found = scans.len();
+        return Err(ImagingError::broken(format!("{found} bytes cannot hold a JPEG of {full} pixels")));
+    }
     if !scans.windows(2).rev().any(|pair| pair == END) {
         return Err(ImagingError::broken("the file ends early"));
     }
@@ -134,7 +141,8 @@ fn whole(bytes: &[u8], frame: Frame) -> Result<Pixels, ImagingError> {
         .set_max_width(side)
         .set_max_height(side)
         .jpeg_set_max_scans(MOST_SCANS)
-        .set_strict_mode(false)
+        // Forgiving, it would paint what is missing in grey.
+        .set_strict_mode(true)
         .jpeg_set_out_colorspace(space);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     let data = decoder.decode().map_err(|error| ImagingError::broken(format!("{error:?}")))?;
@@ -148,10 +156,11 @@ fn shrunk(bytes: &[u8], size: (u32, u32), plan: &Plan, adobe: bool) -> Result<Pi
     let side = |side: u32| side.div_ceil(plan.shrink) as u16;
     let (width, height) = decoder.scale(side(size.0), side(size.1)).map_err(fault)?;
     let info = decoder.info().ok_or_else(|| ImagingError::broken("a JPEG without a frame"))?;
+    let mut data = decoder.decode().map_err(fault)?;
     if info.pixel_format == PixelFormat::CMYK32 && !adobe {
-        decoder.set_color_transform(ColorTransform::None);
+        // The decoder takes all ink for inverted.
+        data.iter_mut().for_each(|ink| *ink = 255 - *ink);
     }
-    let data = decoder.decode().map_err(fault)?;
     let channels = match info.pixel_format {
         PixelFormat::L8 => Channels::Grey,
         PixelFormat::RGB24 => Channels::Rgb,

@@ -1,6 +1,6 @@
 //! From a file to pixels. One kind of file, one module.
 
-use super::pixels::Pixels;
+use super::pixels::{Channels, Pixels};
 use super::plan::Plan;
 use super::sniff::Layout;
 use super::{Header, ImagingError, Limits, Master};
@@ -36,6 +36,21 @@ pub(super) fn decode(
         Layout::Tiff(layout) => tiff::decode(master, layout, plan),
         Layout::Webp => webp::decode(master, plan),
         Layout::Gif => gif::decode(master, plan),
+    }
+}
+
+/// The samples that decoded pixels have at most.
+pub(super) fn channels(header: &Header) -> Channels {
+    match &header.layout {
+        Layout::Jpeg(frame) if frame.components == 1 => Channels::Grey,
+        Layout::Jpeg(frame) if frame.components == 3 => Channels::Rgb,
+        Layout::Jpeg(_) => Channels::Cmyk,
+        Layout::Png { channels: 1, .. } => Channels::Grey,
+        Layout::Png { channels: 2, .. } => Channels::GreyAlpha,
+        Layout::Png { channels: 3, .. } => Channels::Rgb,
+        Layout::Tiff(tiff) if tiff.levels[0].samples == 1 && tiff.levels[0].photometric < 2 => Channels::Grey,
+        Layout::Tiff(tiff) if tiff.levels[0].samples != 2 && tiff.levels[0].samples < 4 => Channels::Rgb,
+        Layout::Png { .. } | Layout::Tiff(_) | Layout::Webp | Layout::Gif => Channels::Rgba,
     }
 }
 

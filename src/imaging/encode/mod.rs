@@ -1,6 +1,5 @@
 //! From pixels to a file. One format, one module.
 
-use super::colour;
 use super::pixels::Pixels;
 use super::{ImagingError, Job};
 use crate::iiif::image::quality::{Format, Quality};
@@ -13,7 +12,6 @@ mod webp;
 
 /// Encodes a picture as the job asks.
 pub(super) fn encode(picture: Pixels, job: &Job) -> Result<Vec<u8>, ImagingError> {
-    let picture = colour::to_srgb(picture, None);
     let (longest, name) = match job.format {
         Format::Jpg => (65_500, "JPEG"),
         Format::Gif => (65_535, "GIF"),

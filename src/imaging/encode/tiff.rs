@@ -5,7 +5,7 @@ use std::io::Cursor;
 use tiff::TiffResult;
 use tiff::encoder::colortype::{ColorType, Gray8, RGB8, RGBA8};
 use tiff::encoder::{Compression, TiffEncoder};
-use tiff::tags::Predictor;
+use tiff::tags::{ExtraSamples, Predictor, Tag};
 
 use crate::imaging::ImagingError;
 use crate::imaging::pixels::{Channels, Pixels};
@@ -23,9 +23,12 @@ pub(super) fn encode(picture: Pixels) -> Result<Vec<u8>, ImagingError> {
 
 fn write<C: ColorType<Inner = u8>>(picture: &Pixels) -> TiffResult<Vec<u8>> {
     let mut file = Cursor::new(Vec::new());
-    TiffEncoder::new(&mut file)?
-        .with_compression(Compression::Lzw)
-        .with_predictor(Predictor::Horizontal)
-        .write_image::<C>(picture.width(), picture.height(), picture.data())?;
+    let encoder = TiffEncoder::new(&mut file)?.with_compression(Compression::Lzw);
+    let mut encoder = encoder.with_predictor(Predictor::Horizontal);
+    let mut image = encoder.new_image::<C>(picture.width(), picture.height())?;
+    if picture.channels().has_alpha() {
+        image.encoder().write_tag(Tag::ExtraSamples, ExtraSamples::UnassociatedAlpha.to_u16())?;
+    }
+    image.write_data(picture.data())?;
     Ok(file.into_inner())
 }

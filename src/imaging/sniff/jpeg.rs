@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use super::{Header, Kind, Lack, Layout, Parts, Tone, ifd};
 use crate::imaging::ImagingError;
-use crate::imaging::orient::Orientation;
 
 /// The frame of a JPEG.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

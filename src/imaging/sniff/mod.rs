@@ -193,6 +193,3 @@ fn examine(parts: &Parts, depth: Depth) -> Result<Header, Lack> {
     }
     Ok(header)
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,6 +1,6 @@
 //! The bytes of a file that are known so far.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, SeekFrom};
 use std::ops::Range;
 
 use crate::imaging::{ImagingError, Master};

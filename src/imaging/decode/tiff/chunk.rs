@@ -1,6 +1,6 @@
 //! One strip or tile of a TIFF, unpacked row by row.
 
-use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom, copy, sink};
+use std::io::{BufRead, BufReader, Cursor, Read, SeekFrom, copy, sink};
 
 use fax::decoder::{DecodeStatus, Group4Decoder};
 use fax::{BitWriter, Bits, Color, VecWriter};
@@ -25,7 +25,7 @@ const YCBCR: u64 = 6;
 /// Bytes held for a chunk at most: a row, or all of it and its file bytes if it is JPEG.
 pub(super) fn cost(level: &Level) -> u64 {
     let (width, height) = level.chunk;
-    let row = u64::from(width).saturating_mul(level.samples.min(MOST_SAMPLES) * 4);
+    let row = u64::from(width).saturating_mul(level.samples.min(MOST_SAMPLES) * 6);
     let rows = if level.compression == JPEG { u64::from(height) } else { 1 };
     row.saturating_mul(rows).saturating_add(1 << 17)
 }

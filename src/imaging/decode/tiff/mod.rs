@@ -1,6 +1,6 @@
 //! TIFF: only the strips and tiles that a crop touches, row by row.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, SeekFrom};
 
 use super::{Decoded, LONGEST_PROFILE};
 use crate::iiif::image::geometry::Rect;
@@ -99,7 +99,11 @@ impl Samples {
             let target = &mut self.data[start * self.kept..][..(right - left) as usize * self.kept];
             let per_pixel = rows.per_pixel();
             let source = &rows.next_row()?[(left - area.x) as usize * per_pixel..];
-            copy(source.chunks_exact(per_pixel), target.chunks_exact_mut(self.kept), plane);
+            if per_pixel == self.kept {
+                target.copy_from_slice(&source[..target.len()]);
+            } else {
+                copy(source.chunks_exact(per_pixel), target.chunks_exact_mut(self.kept), plane);
+            }
         }
         Ok(())
     }

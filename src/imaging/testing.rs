@@ -1,1 +1,0 @@
-//! Masters for tests.

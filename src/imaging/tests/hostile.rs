@@ -1,0 +1,176 @@
+//! Files that are cut short, damaged or made to hurt.
+
+use std::fs::read_dir;
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use super::*;
+
+fn names(folder: &str) -> Vec<String> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/images").join(folder);
+    let entries = read_dir(path).unwrap().map(|entry| entry.unwrap());
+    let files = entries.filter(|entry| entry.file_type().unwrap().is_file());
+    let mut names: Vec<_> = files.map(|entry| format!("{folder}{}", entry.file_name().display())).collect();
+    names.retain(|name| !name.ends_with(".py"));
+    names.sort();
+    names
+}
+
+/// Limits that a hostile file must not get past, far below what these files claim.
+const NARROW: Limits = Limits { memory: 64 << 20, max_pixels: 10_000_000_000 };
+
+/// The whole picture in a small answer: everything must be read.
+fn try_all(file: &[u8], limits: &Limits) -> Result<Vec<u8>, ImagingError> {
+    let header = header(&mut Cursor::new(file), limits)?;
+    let job = Job { width: 20, height: 10, ..whole(&header) };
+    render(Box::new(Cursor::new(file.to_vec())), &job, limits)
+}
+
+#[test]
+fn hostile_files_are_refused_with_a_sentence() {
+    let messages: Vec<String> = names("broken/")
+        .iter()
+        .filter(|name| !["profile-bomb", "loop", "1x1"].iter().any(|harmless| name.contains(harmless)))
+        .map(|name| match try_all(&fixture(name), &NARROW) {
+            Ok(_) => format!("{name}: accepted"),
+            Err(error) => format!("{name}: {error}"),
+        })
+        .collect();
+    insta::assert_snapshot!(messages.join("\n"), @r"
+    broken/empty.tif: the master is broken: the file ends early
+    broken/gif-65535.gif: the work on this picture is too large: 51549847828 bytes of memory, at most 67108864 allowed
+    broken/gif-frame.gif: the master is broken: its first frame is larger than its canvas
+    broken/jpeg-65535.jpg: the work on this picture is too large: 404720962 bytes of memory, at most 67108864 allowed
+    broken/jpeg-scans.jpg: the master is broken: a JPEG of more than 100 scans
+    broken/not-a-picture.jpg: a file that is no JPEG, PNG, TIFF, WebP or GIF is not supported
+    broken/png-100000.png: the work on this picture is too large: 30023847584 bytes of memory, at most 67108864 allowed
+    broken/png-bomb.png: the work on this picture is too large: 910882784 bytes of memory, at most 67108864 allowed
+    broken/png-no-pixels.png: the master is broken: a PNG without pixels
+    broken/tiff-100000.tif: the work on this picture is too large: 50013125280 bytes of memory, at most 67108864 allowed
+    broken/tiff-no-strips.tif: the master is broken: a TIFF without a table of strips or tiles
+    broken/tiff-nowhere.tif: the master is broken: the file ends early
+    broken/tiff-samples.tif: the master is broken: 60000 samples in a pixel of 1 colours
+    broken/tiff-table.tif: the work on this picture is too large: 20168531280 bytes of memory, at most 67108864 allowed
+    broken/tiff-wide-tile.tif: the work on this picture is too large: 25778327750 bytes of memory, at most 67108864 allowed
+    broken/webp-canvas.webp: the master is broken: a WebP picture of another size than its canvas
+    ");
+}
+
+/// Directories in a circle, a profile of 64 MiB of zeros in a few bytes, more data than the frame
+/// takes: the picture itself is fine.
+#[test]
+fn what_is_not_needed_is_passed_over() {
+    let header = header_of(&fixture("broken/tiff-loop.tif")).unwrap();
+    assert_eq!(header.offer().levels.len(), 1);
+    assert!(try_all(&fixture("broken/jpeg-1x1.jpg"), &NARROW).is_ok());
+    let bomb = fixture("broken/png-profile-bomb.png");
+    let picture = pixels(&made(&bomb, &whole(&header_of(&bomb).unwrap())).unwrap());
+    assert_eq!(colour_at(&picture, (50, 50)), [200, 100, 50]);
+}
+
+#[test]
+fn a_size_beyond_the_limit_is_told_from_the_header() {
+    let limits = Limits { max_pixels: 96 * 64 - 1, ..NARROW };
+    for name in ["baseline.jpg", "rgb.png", "none.tif", "lossy.webp", "plain.gif"] {
+        let found = header(&mut Cursor::new(fixture(name)), &limits);
+        assert!(matches!(found, Err(ImagingError::TooLarge { .. })), "{name}");
+    }
+}
+
+/// A file cut short gives an error or, where the cut took nothing that the picture needs, all of it.
+#[test]
+fn files_cut_short_never_give_half_a_picture() {
+    for name in names("") {
+        let file = fixture(&name);
+        let complete = pixels(&made(&file, &whole(&header_of(&file).unwrap())).unwrap());
+        let lengths =
+            (0..40).map(|n| file.len() * n / 40).chain((1..12).map(|n| file.len().saturating_sub(n)));
+        for length in lengths {
+            let cut = &file[..length];
+            let Ok(header) = header_of(cut) else { continue };
+            let Ok(answer) = made(cut, &whole(&header)) else { continue };
+            let picture = pixels(&answer);
+            assert!(picture == complete, "{name} cut to {length} of {} bytes", file.len());
+        }
+    }
+}
+
+#[test]
+fn jpegs_without_their_end_are_refused() {
+    for name in ["baseline.jpg", "progressive.jpg", "grey.jpg", "cmyk-adobe.jpg", "restarts.jpg"] {
+        let file = fixture(name);
+        for length in [file.len() - 2, file.len() - 1, file.len() - 20] {
+            for scale in [1, 2, 8] {
+                let header = header_of(&file).unwrap();
+                let job = Job { width: 96 / scale, height: 64 / scale, ..whole(&header) };
+                let answer = made(&file[..length], &job);
+                assert!(matches!(answer, Err(ImagingError::Broken(_))), "{name} cut to {length}, 1/{scale}");
+            }
+        }
+    }
+}
+
+/// The frame header claims far more than the scans can hold, though the end marker is there.
+#[test]
+fn jpegs_that_lie_about_their_size_are_refused() {
+    for (name, marker) in [("baseline.jpg", 0xc0), ("grey.jpg", 0xc0), ("full-chroma.jpg", 0xc0)] {
+        for (width, height, scale) in [(2048_u16, 2048_u16, 1), (2048, 2048, 8)] {
+            let mut file = fixture(name);
+            let at = file.windows(2).position(|pair| pair == [0xff, marker]).unwrap();
+            file[at + 5..at + 7].copy_from_slice(&height.to_be_bytes());
+            file[at + 7..at + 9].copy_from_slice(&width.to_be_bytes());
+            let header = header_of(&file).unwrap();
+            let job = Job { width: header.width / scale, height: header.height / scale, ..whole(&header) };
+            let answer = made(&file, &job);
+            assert!(matches!(answer, Err(ImagingError::Broken(_))), "{name} as {width}x{height}, 1/{scale}");
+        }
+    }
+}
+
+#[test]
+fn flipped_bytes_never_panic() {
+    let mut random = SmallRng::seed_from_u64(3);
+    for name in names("").into_iter().chain(names("broken/")) {
+        let file = fixture(&name);
+        for _ in 0..60 {
+            let mut damaged = file.clone();
+            for _ in 0..random.random_range(1..6) {
+                // Headers are where the decisions are; pixels are most of the bytes.
+                let reach = if random.random() { file.len() } else { file.len().min(200) };
+                if reach > 0 {
+                    damaged[random.random_range(0..reach)] = random.random();
+                }
+            }
+            let _ = try_all(&damaged, &NARROW);
+        }
+    }
+}
+
+/// Whatever is missing from the beginning of a file, a caller that obeys gets the same header.
+#[test]
+fn a_header_is_told_from_ranges() {
+    for name in names("") {
+        let file = fixture(&name);
+        let known = header_of(&file).unwrap();
+        for first in [1, 16, 100, 1 << 20] {
+            let read = |range: std::ops::Range<u64>| {
+                let end = range.end.min(file.len() as u64) as usize;
+                file.get(range.start as usize..end).unwrap_or_default().to_vec()
+            };
+            let mut parts = Parts::default();
+            parts.add(0..first, read(0..first));
+            let mut asked = 0;
+            let told = loop {
+                match sniff(&parts).unwrap() {
+                    Sniff::Known(header) => break header,
+                    Sniff::Need(range) => parts.add(range.clone(), read(range)),
+                }
+                asked += 1;
+            };
+            assert!(asked < 30, "{name}: asked {asked} times");
+            let essence = |header: &Header| (header.kind, header.width, header.height, header.tone);
+            assert_eq!(essence(&told), essence(&known), "{name}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The pool: admission, lanes, panics, callers that leave.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::*;
+
+const MIB: u64 = 1 << 20;
+
+fn settings() -> Settings {
+    Settings { memory: 64 * MIB, max_pixels: 1000, threads: 1, queue: 1 }
+}
+
+/// Work that lasts until the sender is dropped.
+fn held() -> (mpsc::Sender<()>, impl FnOnce() -> Result<(), ImagingError> + Send + 'static) {
+    let (sender, receiver) = mpsc::channel();
+    (sender, move || {
+        let _ = receiver.recv();
+        Ok(())
+    })
+}
+
+#[tokio::test]
+async fn small_work_does_not_wait_behind_large_work() {
+    let pool = Pool::new(&settings());
+    let (release, work) = held();
+    let large = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.run(40 * MIB, work).await }
+    });
+    assert_eq!(pool.run(MIB, || Ok(7)).await.unwrap(), 7);
+    drop(release);
+    large.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_full_queue_is_busy_and_recovers() {
+    let pool = Pool::new(&settings());
+    let (release, work) = held();
+    let mut running = Box::pin(pool.run(40 * MIB, work));
+    let mut waiting = Box::pin(pool.run(40 * MIB, || Ok(1)));
+    assert!(futures_util::poll!(&mut running).is_pending());
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    assert!(matches!(pool.run(40 * MIB, || Ok(2)).await, Err(ImagingError::Busy)));
+    drop(release);
+    running.await.unwrap();
+    assert_eq!(waiting.await.unwrap(), 1);
+    assert_eq!(pool.run(40 * MIB, || Ok(3)).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_the_queue_frees_its_place() {
+    let pool = Pool::new(&settings());
+    let (release, work) = held();
+    let mut running = Box::pin(pool.run(40 * MIB, work));
+    assert!(futures_util::poll!(&mut running).is_pending());
+    for _ in 0..3 {
+        let mut waiting = Box::pin(pool.run(40 * MIB, || Ok(())));
+        assert!(futures_util::poll!(&mut waiting).is_pending(), "its predecessor left the only place");
+    }
+    drop(release);
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_budget_of_abandoned_work_returns_when_it_ends() {
+    let pool = Pool::new(&settings());
+    let (release, work) = held();
+    let mut running = Box::pin(pool.run(40 * MIB, work));
+    assert!(futures_util::poll!(&mut running).is_pending());
+    drop(running);
+    let mut next = Box::pin(pool.run(40 * MIB, || Ok(())));
+    assert!(futures_util::poll!(&mut next).is_pending(), "the abandoned work goes on");
+    drop(release);
+    tokio::time::timeout(Duration::from_secs(10), next).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_panic_is_an_error() {
+    let pool = Pool::new(&settings());
+    let answer: Result<(), _> = pool.run(MIB, || panic!("a decoder at its wits' end")).await;
+    assert!(matches!(answer, Err(ImagingError::Decoder(_))));
+    assert_eq!(pool.run(MIB, || Ok(1)).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn work_beyond_the_memory_is_refused() {
+    let pool = Pool::new(&settings());
+    let answer = pool.run(49 * MIB, || Ok(())).await;
+    assert!(matches!(answer, Err(ImagingError::TooLarge { .. })));
+}
