@@ -1,11 +1,10 @@
 //! What the samples of a TIFF mean (*TIFF 6.0, PhotometricInterpretation*).
 
+use super::chunk::JPEG;
 use super::read_at;
 use crate::imaging::pixels::{Channels, Pixels};
 use crate::imaging::sniff::tiff::Level;
 use crate::imaging::{ImagingError, Master};
-
-use super::chunk::JPEG;
 
 /// More samples than this in a pixel, and it is no picture.
 pub(super) const MOST_SAMPLES: u64 = 16;
