@@ -2,14 +2,18 @@
 
 use std::fmt::Debug;
 use std::ops::Range;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
+use http::StatusCode;
 
+pub mod declared;
 pub mod folder;
 pub mod record;
 
+use crate::upstream::UpstreamError;
 use record::{Cursor, ItemId, Leaf, Listed, MediaId, Member, Page, Record};
 
 /// What an adapter can do. The behaviour suite holds it to its word, both ways: what is
@@ -109,9 +113,36 @@ pub enum AdapterError {
     /// The source says that it refuses this item to everybody without special rights.
     #[error("the source refuses `{0}`")]
     Denied(String),
-    /// The answer does not have the shape that the definition expects.
+    /// A description does not have the shape that it has to have.
     #[error("{0}")]
     Shape(String),
+    /// A value in an answer is not what the definition promises.
+    #[error("field `{field}` of `{item}`: expected {expected}, found {found} (adapter `{adapter}`)")]
+    Field {
+        /// The definition.
+        adapter: String,
+        /// Whose answer it was: the id of an item, or `list`.
+        item: String,
+        /// The key of the definition, e.g. `canvas[3].image.width`.
+        field: String,
+        /// What the definition promises.
+        expected: &'static str,
+        /// What came instead.
+        found: String,
+    },
+    /// The source answered with a status that says nothing about the item.
+    #[error("the source answered `{status}` when asked for `{asked}`, expected 200{}", hint(*.status))]
+    Status {
+        /// What it answered.
+        status: StatusCode,
+        /// What it was asked for: the name of a fetch, `list` or `file`.
+        asked: String,
+        /// When asking again makes sense, where it says so.
+        retry_after: Option<Duration>,
+    },
+    /// The source could not be asked.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
     /// The adapter lacks the ability.
     #[error("this adapter does not offer {0}")]
     Unsupported(&'static str),
@@ -123,4 +154,30 @@ pub enum AdapterError {
         /// The system's reason.
         source: std::io::Error,
     },
+}
+
+impl AdapterError {
+    /// When asking again makes sense, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            Self::Upstream(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// Whether the same question may well be answered later, with nobody changing anything.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => {
+                status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
+            }
+            Self::Upstream(error) => error.is_temporary(),
+            _ => false,
+        }
+    }
+}
+
+fn hint(status: StatusCode) -> &'static str {
+    if status == StatusCode::UNAUTHORIZED { ": the credentials of this source are not accepted" } else { "" }
 }

@@ -1,0 +1,317 @@
+//! Asking one source: requests are built here, sent, and their answers read as the definition says.
+
+use std::sync::Arc;
+
+use futures_util::future::{FutureExt, try_join_all};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use http::StatusCode;
+use http::header::{HeaderMap, LINK};
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::definition::{Definition, Fetch, ListRules, Method};
+use super::expression::{Expression, OfItem, OfSource};
+use super::field::{Field, Mismatch, cut};
+use super::inputs::Site;
+use super::mapping::field;
+use super::paging::{Paging, Place, Turn};
+use super::request::Names;
+use crate::adapter::AdapterError;
+use crate::adapter::record::ItemId;
+use crate::jq::Input;
+use crate::upstream::{Answer, Request, Upstream};
+
+/// More pages, or elements of an `each`, than one record can sensibly have.
+const MOST: usize = 1000;
+
+/// Requests of one `each` at a time; the upstream has its own limit for all of a host.
+const ABREAST: usize = 8;
+
+/// A definition, the settings of a site, and the way there.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    pub(super) definition: Arc<Definition>,
+    pub(super) site: Arc<Site>,
+    pub(super) upstream: Upstream,
+    /// Relative addresses begin here; credentials go to its origin only.
+    pub(super) base: Url,
+}
+
+/// What a source said when asked for one thing.
+#[derive(Debug)]
+enum Said<T> {
+    Here(T),
+    Absent,
+    Denied,
+}
+
+/// One page that was read.
+struct Sheet {
+    rows: Vec<Value>,
+    next: Option<Place>,
+}
+
+impl Client {
+    /// All answers about one item, by the name of their fetch. Those that tell whether the item is there at all
+    /// are asked for first, the others side by side.
+    pub(super) async fn answers(&self, id: &ItemId) -> Result<Value, AdapterError> {
+        let mut root = Map::new();
+        let (each, plain): (Vec<&Fetch>, Vec<&Fetch>) =
+            self.definition.fetch.iter().partition(|fetch| fetch.each.is_some());
+        let (first, rest): (Vec<&Fetch>, Vec<&Fetch>) =
+            plain.into_iter().partition(|fetch| fetch.exists.is_some() || fetch.denied.is_some());
+        for fetch in first {
+            root.insert(fetch.name.clone(), self.answer(fetch, id).await?);
+        }
+        let answers = rest.into_iter().map(|fetch| async move {
+            Ok::<_, AdapterError>((fetch.name.clone(), self.answer(fetch, id).await?))
+        });
+        root.extend(try_join_all(answers).await?);
+        for fetch in each {
+            let answers = self.answers_of_each(fetch, id, &root).await?;
+            root.insert(fetch.name.clone(), answers);
+        }
+        Ok(Value::Object(root))
+    }
+
+    /// The answer to one fetch; null if it is optional and there is none.
+    pub(super) async fn answer(&self, fetch: &Fetch, id: &ItemId) -> Result<Value, AdapterError> {
+        self.answer_for(fetch, id, &Value::Null).await
+    }
+
+    async fn answers_of_each(
+        &self,
+        fetch: &Fetch,
+        id: &ItemId,
+        root: &Map<String, Value>,
+    ) -> Result<Value, AdapterError> {
+        let Some(rule) = &fetch.each else { return Ok(Value::Null) };
+        let section = format!("fetch.{}", fetch.name);
+        let root = Input::from(&Value::Object(root.clone()));
+        let elements = field(&section, "each", rule, &root, &self.of_item(id))
+            .and_then(|field| field.list())
+            .map_err(|mismatch| self.shape(id.as_str(), mismatch))?;
+        if elements.len() > MOST {
+            let found = format!("a list of {}", elements.len());
+            let mismatch = Mismatch { field: section + ".each", expected: "at most 1000 elements", found };
+            return Err(self.shape(id.as_str(), mismatch));
+        }
+        // Boxed: the compiler cannot prove an adapter over borrowed elements to be `Send`.
+        let answers: Vec<_> =
+            elements.iter().map(|element| self.answer_for(fetch, id, element).boxed()).collect();
+        Ok(Value::Array(stream::iter(answers).buffered(ABREAST).try_collect().await?))
+    }
+
+    async fn answer_for(&self, fetch: &Fetch, id: &ItemId, each: &Value) -> Result<Value, AdapterError> {
+        let names = Names { each, ..self.names(id.as_str()) };
+        let said = match &fetch.paging {
+            Some(paging) => self.all_pages(fetch, self.paging(paging), id, names).await?,
+            None => {
+                let request = self.question(&fetch.url, &fetch.query, fetch.method, &[], names)?;
+                let (said, _) = self.read(request, id.as_str(), Judge::of(fetch, self.of_item(id))).await?;
+                said
+            }
+        };
+        match said {
+            Said::Here(answer) => Ok(answer),
+            Said::Absent if fetch.optional => Ok(Value::Null),
+            Said::Absent => Err(AdapterError::NotFound(id.to_string())),
+            Said::Denied => Err(AdapterError::Denied(id.to_string())),
+        }
+    }
+
+    async fn all_pages(
+        &self,
+        fetch: &Fetch,
+        paging: (&str, &Paging),
+        id: &ItemId,
+        names: Names<'_>,
+    ) -> Result<Said<Value>, AdapterError> {
+        let mut rows = Vec::new();
+        let mut next = Some(paging.1.first());
+        for _ in 0..MOST {
+            let Some(place) = next else { return Ok(Said::Here(Value::Array(rows))) };
+            let extra = paging.1.query(&place).expect("the place comes from this paging");
+            let request = self.question(&fetch.url, &fetch.query, fetch.method, &extra, names)?;
+            let (said, headers) = self.read(request, id.as_str(), Judge::of(fetch, self.of_item(id))).await?;
+            let answer = match said {
+                Said::Here(answer) => answer,
+                Said::Absent => return Ok(Said::Absent),
+                Said::Denied => return Ok(Said::Denied),
+            };
+            let page = self.sheet(paging, &place, &answer, &headers);
+            let page = page.map_err(|mismatch| self.shape(id.as_str(), mismatch))?;
+            rows.extend(page.rows);
+            next = page.next;
+        }
+        let field = format!("fetch.{}.paging", fetch.name);
+        let found = "more".to_owned();
+        Err(self.shape(id.as_str(), Mismatch { field, expected: "at most 1000 pages", found }))
+    }
+
+    /// One page of the listing: its rows and the place of the next page.
+    pub(super) async fn page(
+        &self,
+        rules: &ListRules,
+        place: Option<Place>,
+    ) -> Result<(Vec<Value>, Option<Place>), AdapterError> {
+        let unknown = |found: String| {
+            self.shape(
+                "list",
+                Mismatch { field: "list.paging".to_owned(), expected: "a cursor of this listing", found },
+            )
+        };
+        let paging = self.paging(&rules.paging);
+        let place = place.unwrap_or_else(|| paging.1.first());
+        let extra = paging.1.query(&place).ok_or_else(|| unknown(format!("{place:?}")))?;
+        let request = self.question(&rules.url, &rules.query, Method::Get, &extra, self.names(""))?;
+        let (said, headers) = self.read(request, "list", Judge::default()).await?;
+        match said {
+            Said::Here(answer) => {
+                let page = self.sheet(paging, &place, &answer, &headers);
+                let page = page.map_err(|mismatch| self.shape("list", mismatch))?;
+                Ok((page.rows, page.next))
+            }
+            Said::Absent => Err(AdapterError::NotFound("list".to_owned())),
+            Said::Denied => Err(AdapterError::Denied("list".to_owned())),
+        }
+    }
+
+    /// A paging of the definition, with its name for errors.
+    fn paging<'n>(&'n self, name: &'n str) -> (&'n str, &'n Paging) {
+        (name, self.definition.paging.get(name).expect("`parse` looked it up"))
+    }
+
+    /// What is on one page, and whether another follows.
+    fn sheet(
+        &self,
+        (name, paging): (&str, &Paging),
+        place: &Place,
+        answer: &Value,
+        headers: &HeaderMap,
+    ) -> Result<Sheet, Mismatch> {
+        let answer = Input::from(answer);
+        let scope = self.of_source();
+        let section = format!("paging.{name}");
+        let rows = field(&section, "items", paging.items(), &answer, &scope)?;
+        let Value::Array(rows) = rows.value else { return Err(rows.mismatch("a list")) };
+        let next = match paging.next() {
+            Some(rule) => field(&section, "next", rule, &answer, &scope)?.value,
+            None => Value::Null,
+        };
+        let link = headers.contains_key(LINK).then(|| names_next(headers));
+        let next = paging.turn(place, &Turn { rows: rows.len() as u64, link, next });
+        Ok(Sheet { rows, next })
+    }
+
+    /// Sends a question about `item` and reads the answer as JSON.
+    async fn read(
+        &self,
+        request: Request,
+        item: &str,
+        judge: Judge,
+    ) -> Result<(Said<Value>, HeaderMap), AdapterError> {
+        let answer = self.upstream.send(request).await?;
+        let headers = answer.headers.clone();
+        match answer.status {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND | StatusCode::GONE => return Ok((Said::Absent, headers)),
+            StatusCode::FORBIDDEN => return Ok((Said::Denied, headers)),
+            _ => return Err(unexpected(&answer, &judge.asked)),
+        }
+        let body = answer.bytes().await?;
+        let said = blocking(move || judge.read(&body)).await;
+        Ok((said.map_err(|mismatch| self.shape(item, mismatch))?, headers))
+    }
+
+    /// The variables of an answer about an item.
+    pub(super) fn of_item(&self, id: &ItemId) -> OfItem {
+        OfItem([self.site.source.clone(), json!(id.as_str()).into()])
+    }
+
+    /// The variables of a listing.
+    pub(super) fn of_source(&self) -> OfSource {
+        OfSource([self.site.source.clone()])
+    }
+
+    /// An error that says which value of which item is not as promised.
+    pub(super) fn shape(&self, item: &str, mismatch: Mismatch) -> AdapterError {
+        let Mismatch { field, expected, found } = mismatch;
+        let adapter = self.definition.adapter.name.clone();
+        AdapterError::Field { adapter, item: item.to_owned(), field, expected, found }
+    }
+}
+
+/// What an answer is asked before it counts as one.
+struct Judge {
+    /// The key that errors name.
+    asked: String,
+    about: Option<(Fetch, OfItem)>,
+}
+
+impl Default for Judge {
+    fn default() -> Self {
+        Self { asked: "list".to_owned(), about: None }
+    }
+}
+
+impl Judge {
+    fn of(fetch: &Fetch, scope: OfItem) -> Self {
+        Self { asked: format!("fetch.{}", fetch.name), about: Some((fetch.clone(), scope)) }
+    }
+
+    fn read(&self, body: &[u8]) -> Result<Said<Value>, Mismatch> {
+        let format = self.about.as_ref().map(|(fetch, _)| fetch.format).unwrap_or_default();
+        let answer = format.read(body).map_err(|error| Mismatch {
+            field: self.asked.clone(),
+            expected: "JSON",
+            found: format!("`{}` ({error})", cut(&String::from_utf8_lossy(&body[..body.len().min(400)]))),
+        })?;
+        let Some((fetch, scope)) = &self.about else { return Ok(Said::Here(answer)) };
+        if fetch.exists.is_none() && fetch.denied.is_none() {
+            return Ok(Said::Here(answer));
+        }
+        let input = Input::from(&answer);
+        let says = |key: &str, rule: &Option<Expression<OfItem>>, absent: bool| match rule {
+            Some(rule) => field(&self.asked, key, rule, &input, scope).and_then(Field::truth),
+            None => Ok(absent),
+        };
+        if says("denied", &fetch.denied, false)? {
+            Ok(Said::Denied)
+        } else if says("exists", &fetch.exists, true)? {
+            Ok(Said::Here(answer))
+        } else {
+            Ok(Said::Absent)
+        }
+    }
+}
+
+/// Whether a `Link` header leads to a next page (*RFC 8288*).
+fn names_next(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
+    let mut parameters =
+        values.flat_map(|value| value.split([',', ';'])).filter_map(|part| part.split_once('='));
+    parameters.any(|(name, rel)| {
+        let rel = rel.trim().trim_matches('"');
+        name.trim().eq_ignore_ascii_case("rel")
+            && rel.split_whitespace().any(|rel| rel.eq_ignore_ascii_case("next"))
+    })
+}
+
+/// Runs what takes a while on a thread where that does no harm.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is going down, and with it whoever waits here.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+/// The error for a status that has no meaning here.
+pub(super) fn unexpected(answer: &Answer, asked: &str) -> AdapterError {
+    let retry_after = answer.retry_after();
+    AdapterError::Status { status: answer.status, asked: asked.to_owned(), retry_after }
+}

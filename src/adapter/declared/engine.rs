@@ -1,0 +1,172 @@
+//! A declared source: a definition, bound to one site.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use url::Url;
+
+use super::ask::{Client, blocking};
+use super::definition::Definition;
+use super::field::Mismatch;
+use super::file::Book;
+use super::inputs::SettingsProblem;
+use super::mapping::{Addresses, Mapping, listed};
+use super::media_id;
+use super::paging::Place;
+use crate::adapter::record::{Cursor, ItemId, Listed, MediaId, Page, Record};
+use crate::adapter::{Abilities, Adapter, AdapterError, FileFacts, Media};
+use crate::jq::Input;
+use crate::upstream::{self, Upstream};
+
+/// A source that speaks a dialect described in TOML.
+#[derive(Debug)]
+pub struct Declared {
+    client: Client,
+    book: Book,
+}
+
+/// What makes a source of a definition.
+#[derive(Clone, Debug)]
+pub struct SourceConfig {
+    /// Under which the settings know it.
+    pub name: String,
+    /// What the definition declares, secrets read already.
+    pub settings: toml::Table,
+}
+
+impl Declared {
+    /// Binds a definition to a site; asks nothing yet.
+    pub fn new(
+        definition: Arc<Definition>,
+        source: &SourceConfig,
+        upstream: Upstream,
+    ) -> Result<Self, Vec<SettingsProblem>> {
+        let site = definition.site(&source.settings)?;
+        let base = definition.base(&source.settings)?;
+        let client = Client { definition, site: Arc::new(site), upstream, base };
+        Ok(Self { client, book: Book::new() })
+    }
+
+    /// The record that the answers describe, and the addresses of its files where they tell them.
+    async fn map(
+        &self,
+        id: &ItemId,
+        answers: serde_json::Value,
+    ) -> Result<(Record, Option<Addresses>), AdapterError> {
+        let (client, id) = (self.client.clone(), id.clone());
+        blocking(move || {
+            let definition = &client.definition;
+            let mapping = Mapping::new(definition, &id, client.site.source.clone(), &answers);
+            let record = mapping.record().map_err(|mismatch| client.shape(id.as_str(), mismatch))?;
+            let record = record.ok_or_else(|| AdapterError::NotFound(id.to_string()))?;
+            let told = definition
+                .file
+                .resolve
+                .as_ref()
+                .map(|resolve| client.addresses_in(resolve, &id, &Input::from(&answers[&resolve.fetch])));
+            Ok((record, told.transpose()?))
+        })
+        .await
+    }
+}
+
+impl Definition {
+    /// How a site of this kind is asked: what the operator wrote, with what the definition knows of the system. The
+    /// smaller of two limits holds.
+    pub fn upstream(
+        &self,
+        settings: &toml::Table,
+        operator: upstream::Settings,
+    ) -> Result<upstream::Settings, Vec<SettingsProblem>> {
+        let http = &self.http;
+        let site = self.site(settings)?;
+        let agent = http.user_agent.as_ref().map(|agent| agent.text(|name| site.value(name)));
+        let agent = agent.filter(|agent| !agent.is_empty());
+        let rate = match (operator.rate, http.rate) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        Ok(upstream::Settings {
+            base: Some(self.base(settings)?),
+            hosts: operator.hosts.iter().chain(&http.hosts).cloned().collect(),
+            rate,
+            concurrency: operator.concurrency.min(http.concurrency.unwrap_or(usize::MAX)),
+            user_agent: agent.unwrap_or(operator.user_agent),
+            ..operator
+        })
+    }
+
+    /// Where relative addresses begin.
+    fn base(&self, settings: &toml::Table) -> Result<Url, Vec<SettingsProblem>> {
+        let site = self.site(settings)?;
+        let text = self.http.base.address(|name| site.value(name)).map_err(|error| error.to_string());
+        text.and_then(|text| Url::parse(&text).map_err(|error| format!("`{text}`: {error}")))
+            .map_err(|message| vec![SettingsProblem { key: "base".to_owned(), message }])
+    }
+}
+
+#[async_trait]
+impl Adapter for Declared {
+    fn abilities(&self) -> Abilities {
+        let definition = &self.client.definition;
+        Abilities { listing: definition.list.is_some(), collections: false, ranges: definition.file.range }
+    }
+
+    async fn record(&self, id: &ItemId) -> Result<Record, AdapterError> {
+        if id.as_str().is_empty() {
+            return Err(AdapterError::NotFound(String::new()));
+        }
+        let answers = self.client.answers(id).await?;
+        let (record, told) = self.map(id, answers).await?;
+        if let Some(addresses) = told {
+            self.book.remember(id, addresses);
+        }
+        Ok(record)
+    }
+
+    fn item_of(&self, id: &MediaId) -> Option<ItemId> {
+        media_id::split(self.client.definition.file.id, id).map(|(item, _)| item)
+    }
+
+    async fn facts(&self, _: &MediaId) -> Result<Option<FileFacts>, AdapterError> {
+        Ok(None)
+    }
+
+    async fn media(&self, id: &MediaId, range: Option<Range<u64>>) -> Result<Media, AdapterError> {
+        let (item, file) = media_id::split(self.client.definition.file.id, id)
+            .ok_or_else(|| AdapterError::NotFound(id.to_string()))?;
+        self.client.bytes(&self.book, (&item, &file), id, range).await
+    }
+
+    async fn list(&self, after: Option<&Cursor>) -> Result<Page<Listed>, AdapterError> {
+        let Some(rules) = &self.client.definition.list else {
+            return Err(AdapterError::Unsupported("listing"));
+        };
+        let place = after.map(|cursor| self.place(cursor)).transpose()?;
+        let (rows, next) = self.client.page(rules, place).await?;
+        let (client, rules) = (self.client.clone(), rules.clone());
+        let items = blocking(move || {
+            let scope = client.of_source();
+            let read = |(n, row)| {
+                listed(&rules, row, &scope).map_err(|mismatch| Mismatch {
+                    field: mismatch.field.replacen("list.", &format!("list[{n}]."), 1),
+                    ..mismatch
+                })
+            };
+            let rows: Result<Vec<_>, _> = rows.into_iter().enumerate().map(read).collect();
+            rows.map_err(|mismatch| client.shape("list", mismatch))
+        });
+        let next = next.map(|place| Cursor::from(serde_json::to_string(&place).expect("plain data")));
+        Ok(Page { items: items.await?.into_iter().flatten().collect(), next })
+    }
+}
+
+impl Declared {
+    fn place(&self, cursor: &Cursor) -> Result<Place, AdapterError> {
+        serde_json::from_str(cursor.as_str()).map_err(|_| {
+            let (field, found) = ("list.paging".to_owned(), format!("`{cursor}`"));
+            self.client.shape("list", Mismatch { field, expected: "a cursor of this listing", found })
+        })
+    }
+}
