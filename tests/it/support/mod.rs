@@ -1,3 +1,4 @@
 //! What several tests share.
 
+pub(crate) mod fake_dam;
 pub(crate) mod wellformed;
