@@ -14,8 +14,8 @@ use super::{builtin, prelude, refuse};
 pub(super) type Values = data::JustLut<Value>;
 
 /// Native filters of the standard library that no expression can reach, not even through its definitions.
-const REMOVED: [&str; 8] =
-    ["debug_empty", "env", "halt", "localtime", "now", "stderr_empty", "strflocaltime", "jn"];
+const REMOVED: [&str; 7] =
+    ["debug_empty", "env", "halt", "localtime", "now", "stderr_empty", "strflocaltime"];
 
 /// Regular expressions under names that only `regex.jq` says, after it looked at their size.
 const REGEX: [(&str, &str); 3] = [

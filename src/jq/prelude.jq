@@ -21,11 +21,9 @@ def first_of(a; b; c; d; e): first(a // b // c // d // e);
 # A list of objects with texts in many languages: an object of lists under language tags.
 # No language is "none"; an underscore in a tag is a hyphen (`en_US`); empty texts are left out.
 def langmap(text; lang):
-  reduce (as_list[]
-    | { language: (first(lang | strings | select(. != "")) // "none" | split("_") | join("-")),
-        texts: [text | as_list[] | select(. != null and . != "") | tostring] }
-    | select(.texts != [])) as $x
-  ({}; .[$x.language] += $x.texts);
+  reduce as_list[] as $x ({};
+    [$x | text | as_list[] | select(. != null and . != "") | tostring] as $texts
+    | if $texts == [] then . else .[first(($x | lang), null) | language_tag] += $texts end);
 
 # 1 to n; no page count at all makes no pages.
 def pages(n): first(n) | page_numbers;

@@ -17,12 +17,13 @@ const MAX_PAGES: i128 = 100_000;
 const MAX_MARKUP: usize = 1 << 20;
 
 pub(super) fn natives() -> impl Iterator<Item = Fun<Values>> {
-    let filters: [Filter<RunPtr<Values>>; 7] = [
+    let filters: [Filter<RunPtr<Values>>; 8] = [
         ("num", v(0), |cv| bome(Ok(num(&cv.1)))),
         ("page_numbers", v(0), |cv| bome(page_numbers(cv.1))),
         ("mime", v(0), |cv| bome(Ok(of_text(&cv.1, |text| mime::of(text).map(str::to_owned))))),
         ("rights_uri", v(0), |cv| bome(Ok(of_text(&cv.1, rights::uri)))),
         ("isodate", v(0), |cv| bome(Ok(isodate(&cv.1)))),
+        ("language_tag", v(0), |cv| bome(Ok(language_tag(&cv.1)))),
         ("html", v(0), |cv| bome(Ok(each_text(&cv.1, html::html)))),
         ("text", v(0), |cv| bome(Ok(each_text(&cv.1, html::plain)))),
     ];
@@ -34,6 +35,14 @@ fn of_text(value: &Value, rule: impl FnOnce(&str) -> Option<String>) -> Value {
     match value {
         Value::Text(text) => rule(text).map_or(Value::Null, Value::text),
         _ => Value::Null,
+    }
+}
+
+/// `en_US` is `en-US`; what names no language is `none`, as IIIF writes it.
+fn language_tag(value: &Value) -> Value {
+    match value {
+        Value::Text(tag) if !tag.trim().is_empty() => Value::text(tag.trim().replace('_', "-")),
+        _ => Value::text("none"),
     }
 }
 

@@ -28,6 +28,7 @@ fn give_what_their_names_promise() {
             json!({"de": ["Buch"], "en-US": ["book"], "none": ["tome", "livre", "a", "b"]}),
         ),
         ("langmap(.value; .language)", json!(null), json!({})),
+        ("langmap(.value; empty)", json!({"value": "a"}), json!({"none": ["a"]})),
         ("langmap(.v; \"en\")", json!({"v": 3}), json!({"en": ["3"]})),
         ("first_of(.a; .b)", json!({"b": 1}), json!(1)),
         ("first_of(.a; .b; .c)", json!({"a": false, "b": null, "c": 2}), json!(2)),

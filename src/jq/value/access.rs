@@ -274,9 +274,12 @@ impl jaq_std::ValT for Value {
         matches!(self, Self::Int(_))
     }
 
+    /// Only as far as microseconds since 1970 go: the date filters multiply without looking. What is
+    /// larger they take as a float, and refuse.
     fn as_isize(&self) -> Option<isize> {
+        const LARGEST: u128 = 9_000_000_000_000;
         match self {
-            Self::Int(number) => isize::try_from(*number).ok(),
+            Self::Int(number) if number.unsigned_abs() <= LARGEST => isize::try_from(*number).ok(),
             _ => None,
         }
     }
