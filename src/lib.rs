@@ -14,7 +14,7 @@ pub mod jq;
 pub mod secret;
 pub mod serve;
 pub mod settings;
-pub mod telemetry;
 pub mod store;
+pub mod telemetry;
 pub mod units;
 pub mod upstream;

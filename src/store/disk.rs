@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::entry::{self, Entry};
+use super::index::Name;
 use super::metrics::{self, Outcome};
-use super::shelf::{Name, Shelf, Sync};
+use super::shelf::{Shelf, Sync};
 use super::{Found, Key, Store, StoreError, blocking};
 use crate::clock::Clock;
 

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use tracing::warn;
 
+use super::index::Name;
 use super::metrics::{self, Outcome};
-use super::shelf::{self, Name, Pin, Shelf, Sync};
+use super::shelf::{self, Pin, Shelf, Sync};
 use super::{Key, StoreError, blocking};
 
 /// Chunks from the network are small; they are written together.

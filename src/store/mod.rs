@@ -19,6 +19,7 @@ use crate::units;
 mod disk;
 mod entry;
 mod files;
+mod index;
 mod memory;
 pub mod metrics;
 mod shelf;

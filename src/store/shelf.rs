@@ -9,7 +9,6 @@
 //! is done, files that were not seen yet are missing to those who ask. Names are given and taken away
 //! under the lock of the index, so that index and folder agree.
 
-use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::fs;
 use std::io::{self, Write};
@@ -18,11 +17,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::SystemTime;
 
-use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use tracing::{info, warn};
 
-use super::{Key, StoreError, metrics};
+use super::index::{Index, Name, Slot};
+use super::{StoreError, metrics};
 
 const DRAFTS: &str = "drafts";
 
@@ -37,61 +36,6 @@ struct Room {
     dir: PathBuf,
     budget: u64,
     index: Mutex<Index>,
-}
-
-#[derive(Default)]
-struct Index {
-    slots: HashMap<Name, Slot>,
-    /// Least recently used first. Numbers only grow; files found at start have those below zero.
-    order: BTreeMap<i64, Name>,
-    last: i64,
-    bytes: u64,
-    /// Bytes of drafts, which take room as well.
-    drafted: u64,
-}
-
-struct Slot {
-    bytes: u64,
-    order: i64,
-    /// Every pin holds one more of it. A file that takes this one's place has another.
-    token: Arc<()>,
-}
-
-impl Slot {
-    fn new(bytes: u64, order: i64) -> Self {
-        Self { bytes, order, token: Arc::default() }
-    }
-
-    fn in_use(&self) -> bool {
-        Arc::strong_count(&self.token) > 1
-    }
-}
-
-/// The hash of a key.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Name([u8; 32]);
-
-impl Name {
-    pub(super) fn of(key: &Key) -> Self {
-        Self(Sha256::digest(key.as_str()).into())
-    }
-
-    /// A number below `count` that is the same for the same key.
-    pub(super) fn spread(self, count: usize) -> usize {
-        usize::from(self.0[0]) % count
-    }
-
-    fn path(&self, dir: &Path, bytes: u64) -> PathBuf {
-        let hash = hex::encode(self.0);
-        dir.join(&hash[..2]).join(format!("{}.{bytes}", &hash[2..]))
-    }
-
-    fn parse(folder: &str, file: &str) -> Option<(Self, u64)> {
-        let (rest, bytes) = file.split_once('.')?;
-        let mut hash = [0; 32];
-        hex::decode_to_slice(format!("{folder}{rest}"), &mut hash).ok()?;
-        Some((Self(hash), bytes.parse().ok()?))
-    }
 }
 
 impl Shelf {
@@ -253,35 +197,6 @@ fn file_in(folder: &str, entry: &fs::DirEntry) -> Option<(SystemTime, Name, u64)
     (metadata.is_file() && metadata.len() == bytes).then_some((modified, name, bytes))
 }
 
-impl Index {
-    fn insert(&mut self, name: Name, slot: Slot) {
-        self.bytes += slot.bytes;
-        self.order.insert(slot.order, name);
-        self.slots.insert(name, slot);
-    }
-
-    fn remove(&mut self, name: Name) -> Option<Slot> {
-        let slot = self.slots.remove(&name)?;
-        self.order.remove(&slot.order);
-        self.bytes -= slot.bytes;
-        Some(slot)
-    }
-
-    fn next(&mut self) -> i64 {
-        self.last += 1;
-        self.last
-    }
-
-    fn use_now(&mut self, name: Name) -> Option<()> {
-        let order = self.next();
-        let slot = self.slots.get_mut(&name)?;
-        self.order.remove(&slot.order);
-        slot.order = order;
-        self.order.insert(order, name);
-        Some(())
-    }
-}
-
 /// Keeps a file in its place.
 pub(super) struct Pin {
     room: Arc<Room>,
@@ -379,9 +294,10 @@ impl Drop for Draft {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Key;
 
     fn name(n: u8) -> Name {
-        Name([n; 32])
+        Name::of(&Key::new([n.to_string().as_str()]))
     }
 
     fn shelve(shelf: &Shelf, n: u8, bytes: usize) {
@@ -396,16 +312,6 @@ mod tests {
 
     fn files(dir: &Path) -> usize {
         subfolders(dir).iter().map(|folder| fs::read_dir(dir.join(folder)).unwrap().count()).sum()
-    }
-
-    #[test]
-    fn names_and_paths_are_each_others_inverse() {
-        let name = Name::of(&Key::new(["a", "../../etc/passwd", "\0\n"]));
-        let path = name.path(Path::new("dir"), 42);
-        let folder = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
-        let (again, bytes) = Name::parse(folder, path.file_name().unwrap().to_str().unwrap()).unwrap();
-        assert!(again == name && bytes == 42);
-        assert_eq!(path.components().count(), 3);
     }
 
     #[test]
@@ -492,7 +398,7 @@ mod tests {
         let path = |n: u8| name(n).path(dir.path(), 100);
         fs::write(dir.path().join(DRAFTS).join("left over"), "x").unwrap();
         fs::write(path(1), "cut short").unwrap();
-        fs::write(dir.path().join("02").join("foreign"), "x").unwrap();
+        fs::write(path(2).with_file_name("foreign"), "x").unwrap();
         fs::write(dir.path().join("notes.txt"), "x").unwrap();
         for (n, age) in [(2, 10), (3, 30), (4, 20)] {
             let time = SystemTime::now() - std::time::Duration::from_secs(age);

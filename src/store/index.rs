@@ -1,0 +1,110 @@
+//! What a shelf holds: which files, how large, and which was used last.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::Key;
+
+/// The files of a shelf. All its parts agree at any time.
+#[derive(Default)]
+pub(super) struct Index {
+    pub(super) slots: HashMap<Name, Slot>,
+    /// Least recently used first. Numbers only grow; files found at start have those below zero.
+    pub(super) order: BTreeMap<i64, Name>,
+    last: i64,
+    pub(super) bytes: u64,
+    /// Bytes of drafts, which take room as well.
+    pub(super) drafted: u64,
+}
+
+/// One file.
+pub(super) struct Slot {
+    pub(super) bytes: u64,
+    pub(super) order: i64,
+    /// Every pin holds one more of it. A file that takes this one's place has another.
+    pub(super) token: Arc<()>,
+}
+
+impl Slot {
+    pub(super) fn new(bytes: u64, order: i64) -> Self {
+        Self { bytes, order, token: Arc::default() }
+    }
+
+    pub(super) fn in_use(&self) -> bool {
+        Arc::strong_count(&self.token) > 1
+    }
+}
+
+impl Index {
+    pub(super) fn insert(&mut self, name: Name, slot: Slot) {
+        self.bytes += slot.bytes;
+        self.order.insert(slot.order, name);
+        self.slots.insert(name, slot);
+    }
+
+    pub(super) fn remove(&mut self, name: Name) -> Option<Slot> {
+        let slot = self.slots.remove(&name)?;
+        self.order.remove(&slot.order);
+        self.bytes -= slot.bytes;
+        Some(slot)
+    }
+
+    pub(super) fn next(&mut self) -> i64 {
+        self.last += 1;
+        self.last
+    }
+
+    pub(super) fn use_now(&mut self, name: Name) -> Option<()> {
+        let order = self.next();
+        let slot = self.slots.get_mut(&name)?;
+        self.order.remove(&slot.order);
+        slot.order = order;
+        self.order.insert(order, name);
+        Some(())
+    }
+}
+
+/// The hash of a key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Name([u8; 32]);
+
+impl Name {
+    pub(super) fn of(key: &Key) -> Self {
+        Self(Sha256::digest(key.as_str()).into())
+    }
+
+    /// A number below `count` that is the same for the same key.
+    pub(super) fn spread(self, count: usize) -> usize {
+        usize::from(self.0[0]) % count
+    }
+
+    pub(super) fn path(&self, dir: &Path, bytes: u64) -> PathBuf {
+        let hash = hex::encode(self.0);
+        dir.join(&hash[..2]).join(format!("{}.{bytes}", &hash[2..]))
+    }
+
+    pub(super) fn parse(folder: &str, file: &str) -> Option<(Self, u64)> {
+        let (rest, bytes) = file.split_once('.')?;
+        let mut hash = [0; 32];
+        hex::decode_to_slice(format!("{folder}{rest}"), &mut hash).ok()?;
+        Some((Self(hash), bytes.parse().ok()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_paths_are_each_others_inverse() {
+        let name = Name::of(&Key::new(["a", "../../etc/passwd", "\0\n"]));
+        let path = name.path(Path::new("dir"), 42);
+        let folder = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
+        let (again, bytes) = Name::parse(folder, path.file_name().unwrap().to_str().unwrap()).unwrap();
+        assert!(again == name && bytes == 42);
+        assert_eq!(path.components().count(), 3);
+    }
+}
