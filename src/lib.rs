@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod adapter;
+pub mod assemble;
 pub mod cli;
 pub mod clock;
 pub mod http;

@@ -2,4 +2,4 @@
 
 pub mod decide;
 
-pub use decide::{Action, Verdict, decide};
+pub use decide::{Action, Verdict, decide, of_canvas};

@@ -14,7 +14,7 @@ pub mod folder;
 pub mod record;
 
 use crate::upstream::UpstreamError;
-use record::{Cursor, ItemId, Leaf, Listed, MediaId, Member, Page, Record};
+use record::{Collection, Cursor, ItemId, Leaf, Listed, MediaId, Page, Record};
 
 /// What an adapter can do. The behaviour suite holds it to its word, both ways: what is
 /// claimed works, what is not claimed answers [`AdapterError::Unsupported`].
@@ -54,8 +54,8 @@ pub trait Adapter: Send + Sync + Debug + 'static {
         Err(AdapterError::Unsupported("listing"))
     }
 
-    /// One page of the direct members of a collection.
-    async fn collection(&self, _leaf: &Leaf, _after: Option<&Cursor>) -> Result<Page<Member>, AdapterError> {
+    /// A collection with one page of its direct members.
+    async fn collection(&self, _leaf: &Leaf, _after: Option<&Cursor>) -> Result<Collection, AdapterError> {
         Err(AdapterError::Unsupported("collections"))
     }
 }
@@ -113,9 +113,6 @@ pub enum AdapterError {
     /// The source says that it refuses this item to everybody without special rights.
     #[error("the source refuses `{0}`")]
     Denied(String),
-    /// A description does not have the shape that it has to have.
-    #[error("{0}")]
-    Shape(String),
     /// A value in an answer is not what the definition promises.
     #[error("field `{field}` of `{item}`: expected {expected}, found {found} (adapter `{adapter}`)")]
     Field {
@@ -146,6 +143,14 @@ pub enum AdapterError {
     /// The adapter lacks the ability.
     #[error("this adapter does not offer {0}")]
     Unsupported(&'static str),
+    /// A description that a person wrote beside a master cannot be read.
+    #[error("description `{path}`: {problem}")]
+    Description {
+        /// Path relative to the source's folder.
+        path: String,
+        /// Where and what.
+        problem: String,
+    },
     /// A local file or folder could not be read.
     #[error("cannot read `{path}`: {source}")]
     Io {

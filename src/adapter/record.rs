@@ -255,6 +255,15 @@ pub struct Listed {
     pub access: Option<Access>,
 }
 
+/// A collection as its source tells of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Collection {
+    /// What it is called; may be empty.
+    pub label: LanguageMap,
+    /// One page of what is directly in it.
+    pub members: Page<Member>,
+}
+
 /// A direct member of a collection.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Member {

@@ -1,42 +1,13 @@
 //! Which adapters there are and what each wants to know of a source.
 
+use crate::adapter::declared::{BUILTIN, Definition};
 use crate::settings::check::Adapters;
-use crate::settings::inputs::Kind::{List, Secret, Text, Url};
-use crate::settings::inputs::Need::{Optional, Required};
 use crate::settings::inputs::{self, Input, Kind, Need};
-use crate::settings::problem::Problem;
+use crate::settings::problem::{Key, Problem};
 
-/// Name and inputs of each adapter.
-const ADAPTERS: &[(&str, &[Input<'static>])] = &[
-    ("folder", &[input("path", Text, Required)]),
-    ("mediawiki", &[input("base", Url, Required)]),
-    (
-        "resourcespace",
-        &[
-            input("base", Url, Required),
-            input("user", Text, Required),
-            input("api_key", Secret, Required),
-            input("label_field", Text, Optional),
-            input("summary_field", Text, Optional),
-            input("rights_field", Text, Optional),
-            input("hidden_fields", List, Optional),
-        ],
-    ),
-    ("omeka-classic", &[input("base", Url, Required), input("key", Secret, Optional)]),
-    (
-        "omeka-s",
-        &[
-            input("base", Url, Required),
-            input("key_identity", Secret, Optional),
-            input("key_credential", Secret, Optional),
-        ],
-    ),
-];
-const NAMES: &[&str] = &["folder", "mediawiki", "resourcespace", "omeka-classic", "omeka-s"];
-
-const fn input(name: &str, kind: Kind, need: Need) -> Input<'_> {
-    Input { name, kind, need }
-}
+/// What the folder driver wants to know.
+const FOLDER: &[Input<'static>] = &[Input { name: "path", kind: Kind::Text, need: Need::Required }];
+const NAMES: &[&str] = &["folder", "mediawiki", "omeka-classic", "omeka-s", "resourcespace"];
 
 /// What settings are held to.
 pub(super) fn known() -> Adapters<'static> {
@@ -44,8 +15,20 @@ pub(super) fn known() -> Adapters<'static> {
 }
 
 fn problems(adapter: &str, given: &toml::Table) -> Vec<Problem> {
-    let declared = ADAPTERS.iter().find(|(name, _)| *name == adapter);
-    declared.map_or_else(Vec::new, |(_, declared)| inputs::check(declared, given))
+    match BUILTIN.iter().find(|(name, _)| *name == adapter) {
+        Some((name, text)) => declared(name, text, given),
+        None => inputs::check(FOLDER, given),
+    }
+}
+
+fn declared(name: &str, text: &str, given: &toml::Table) -> Vec<Problem> {
+    let problem = |key: &str, message| Problem::new(Key::of([key]), message);
+    match Definition::parse(&format!("{name}.toml"), text) {
+        Ok(definition) => {
+            definition.check_settings(given).iter().map(|p| problem(&p.key, p.message.clone())).collect()
+        }
+        Err(error) => vec![problem("adapter", error.to_string())],
+    }
 }
 
 #[cfg(test)]
@@ -53,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_adapter_is_listed_by_name() {
-        assert!(ADAPTERS.iter().map(|(name, _)| name).eq(NAMES));
+    fn every_definition_is_listed_by_name() {
+        assert!(BUILTIN.iter().map(|(name, _)| name).eq(NAMES.iter().filter(|name| **name != "folder")));
     }
 }

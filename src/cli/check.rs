@@ -24,7 +24,7 @@ impl Check {
 
 fn summary(settings: &Settings, out: &mut impl Write) -> std::io::Result<()> {
     let Settings { server, cache, sources, .. } = settings;
-    writeln!(out, "  listens at  {}, known as {}", server.listen, server.public_url)?;
+    writeln!(out, "  listens at  {}, known as {}", server.listen, server.public_url(server.listen))?;
     writeln!(out, "  keeps       {} in memory, {} in {}", cache.memory, cache.disk, cache.dir.display())?;
     let widest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or_default();
     let names = widest(&mut sources.keys().map(String::len));

@@ -2,19 +2,24 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::settings::Settings;
 use crate::settings::load::{Environment, Report};
 
 mod adapters;
 mod check;
+mod probe;
+mod serve;
 
 const EXAMPLES: &str = "\
 Examples:
+  loggia serve --config museum.toml    Serve what the settings name, and print the addresses to open
   loggia check --config museum.toml    Say what is wrong with the settings, or what they add up to
+  loggia probe maps a/b.tif            Ask the source `maps` for one item; print its record and manifest
   LOGGIA__LOG__LEVEL=debug loggia ...  Override one key: LOGGIA__SECTION__KEY=VALUE
 
 Exit codes:
@@ -35,6 +40,10 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve IIIF for the sources that the settings name
+    Serve(serve::Serve),
+    /// Ask a source for one item, print the mapped record and the manifest
+    Probe(probe::Probe),
     /// Read the settings and say everything that is wrong with them, without touching the network
     Check(check::Check),
 }
@@ -83,17 +92,28 @@ pub enum Failure {
     /// The settings are wrong.
     #[error("{0}")]
     Settings(#[from] Report),
-    /// What was to be printed could not be.
-    #[error("cannot write: {0}")]
-    Output(#[from] std::io::Error),
+    /// A source does not answer, or not as its adapter expects.
+    #[error("{0}")]
+    Source(String),
+    /// The system refused something.
+    #[error("{0}")]
+    System(#[from] std::io::Error),
+    /// Whatever else went wrong, with its causes.
+    #[error("{0}")]
+    Other(String),
 }
 
 impl Failure {
+    fn other(error: impl Into<anyhow::Error>) -> Self {
+        Self::Other(format!("{:#}", error.into()))
+    }
+
     /// What the shell is told.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Settings(_) => Exit::Settings,
-            Self::Output(_) => Exit::Other,
+            Self::Source(_) => Exit::Unavailable,
+            Self::System(_) | Self::Other(_) => Exit::Other,
         }
     }
 }
@@ -107,9 +127,21 @@ impl Arguments {
     /// Does what was asked.
     pub fn run(&self, environment: &Environment, out: &mut impl Write) -> Result<(), Failure> {
         match &self.command {
+            Command::Serve(serve) => serve.run(environment, out),
+            Command::Probe(probe) => probe.run(environment, out),
             Command::Check(check) => check.run(environment, out),
         }
     }
+}
+
+/// Where commands wait for the network.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// The settings in a file, held to all rules, without any environment.
+pub fn load(file: &Path) -> Result<Settings, Report> {
+    Settings::load(file, &Environment::new(), &adapters::known())
 }
 
 #[cfg(test)]

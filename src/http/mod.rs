@@ -1,6 +1,7 @@
 //! HTTP: connections, the outer stack of layers, bodies, headers, errors as documents.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 
@@ -12,6 +13,7 @@ use url::Url;
 
 use crate::units::Duration;
 
+pub mod app;
 mod around;
 mod body;
 mod client;
@@ -20,6 +22,7 @@ pub mod conditional;
 mod cors;
 mod door;
 pub mod form;
+mod handlers;
 pub mod health;
 pub mod listen;
 pub mod method;
@@ -46,8 +49,9 @@ pub type Stack = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 pub struct Settings {
     /// The address to listen on.
     pub listen: SocketAddr,
-    /// The address under which clients see the gateway; every address in a document starts with it.
-    pub public_url: PublicUrl,
+    /// The address under which clients see the gateway; every address in a document starts with
+    /// it. Where it is absent, clients are taken to be on this machine.
+    pub public_url: Option<PublicUrl>,
     /// Proxies whose word on a client's address and on request ids is taken.
     pub trusted_proxies: Proxies,
     /// A listener of its own for `/metrics` and `/admin`.
@@ -62,11 +66,18 @@ pub struct Settings {
     pub drain: Duration,
 }
 
+impl Settings {
+    /// The public address of a gateway that listens at `listen`.
+    pub fn public_url(&self, listen: SocketAddr) -> PublicUrl {
+        self.public_url.clone().unwrap_or_else(|| listen.into())
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
-            public_url: PublicUrl("http://127.0.0.1:8080".into()),
+            public_url: None,
             trusted_proxies: Proxies::default(),
             admin: None,
             max_connections: NonZeroUsize::new(1000).expect("1000 is not zero"),
@@ -82,10 +93,26 @@ impl Default for Settings {
 #[serde(try_from = "String")]
 pub struct PublicUrl(String);
 
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl PublicUrl {
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<SocketAddr> for PublicUrl {
+    /// The address of a listener, as programs on the same machine reach it.
+    fn from(mut address: SocketAddr) -> Self {
+        if address.ip().is_unspecified() {
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        Self(format!("http://{address}"))
     }
 }
 
@@ -165,7 +192,7 @@ mod tests {
     fn settings_have_defaults() {
         let default = settings("").unwrap();
         assert_eq!(default.listen.to_string(), "127.0.0.1:8080");
-        assert_eq!(default.public_url.as_str(), "http://127.0.0.1:8080");
+        assert_eq!(default.public_url(default.listen).as_str(), "http://127.0.0.1:8080");
         assert_eq!((*default.header_timeout).as_secs(), 15);
     }
 

@@ -45,10 +45,10 @@ pub struct Outer {
 impl Outer {
     /// As the settings say. As many requests as connections and their streams can bring: the real
     /// limits lie further in, where it is known what a request costs.
-    pub fn new(settings: &Settings, health: Health) -> Self {
+    pub fn new(settings: &Settings, public_url: PublicUrl, health: Health) -> Self {
         let requests = settings.max_connections.get().saturating_mul(STREAMS as usize);
         Self {
-            public_url: settings.public_url.clone(),
+            public_url,
             proxies: settings.trusted_proxies.clone(),
             timeout: *settings.request_timeout,
             concurrency: requests.min(Semaphore::MAX_PERMITS),

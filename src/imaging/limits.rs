@@ -15,7 +15,7 @@ impl Settings {
     /// What a single job may use: the lane for large work, that is three quarters of the memory.
     /// The rest stays free for small work.
     pub fn limits(&self) -> Limits {
-        Limits { memory: self.memory - self.memory / 4, max_pixels: self.max_pixels }
+        Limits { memory: *self.memory - *self.memory / 4, max_pixels: self.max_pixels }
     }
 }
 
@@ -27,7 +27,7 @@ impl Default for Limits {
 
 impl Limits {
     /// Holds the size that a header claims against the limit.
-    pub(super) fn pixels(&self, width: u32, height: u32) -> Result<(), ImagingError> {
+    pub fn pixels(&self, width: u32, height: u32) -> Result<(), ImagingError> {
         if width == 0 || height == 0 {
             return Err(ImagingError::Broken(format!("its size is {width}x{height}, at least 1x1 expected")));
         }

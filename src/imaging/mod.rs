@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::iiif::image::geometry::Rect;
 use crate::iiif::image::quality::{Format, Quality};
 use crate::iiif::image::rotation::Rotation;
+use crate::units::Bytes;
 
 mod colour;
 mod decode;
@@ -26,7 +27,7 @@ mod tests;
 pub use limits::Limits;
 pub use pipeline::{cost, render};
 pub use pool::Pool;
-pub use sniff::{Header, Kind, MAGIC, Parts, Sniff, Tone, header, kind, sniff};
+pub use sniff::{Header, Kind, MAGIC, Parts, Sniff, header, kind, sniff};
 
 /// An original, open for reading.
 pub trait Master: Read + Seek + Send {}
@@ -56,7 +57,7 @@ pub struct Job {
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Bytes of pixels in work at any one time.
-    pub memory: u64,
+    pub memory: Bytes,
     /// Masters that claim more pixels than this are refused unread.
     pub max_pixels: u64,
     /// Jobs worked on at once, in each of the two lanes; 0: as many as the machine has cores.
@@ -67,7 +68,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { memory: 1 << 30, max_pixels: 4_000_000_000, threads: 0, queue: 256 }
+        Self { memory: Bytes::gib(1), max_pixels: 4_000_000_000, threads: 0, queue: 256 }
     }
 }
 

@@ -33,11 +33,11 @@ impl Pool {
         let cores = || available_parallelism().map_or(2, usize::from);
         let threads = if settings.threads == 0 { cores() } else { settings.threads };
         let large = settings.limits().memory;
-        let small = settings.memory - large;
+        let small = *settings.memory - large;
         Self {
             small: Arc::new(Lane::new(small, threads, settings.queue)),
             large: Arc::new(Lane::new(large, threads, settings.queue)),
-            small_bytes: settings.memory / SMALL,
+            small_bytes: *settings.memory / SMALL,
         }
     }
 

@@ -1,3 +1,115 @@
-//! The use cases, in domain terms: no status codes, no headers.
+//! The use cases in domain terms: a picture, a description, a collection, for whoever asks.
+//!
+//! [`gate::Gate`] decides access and is the only maker of grants; nothing is rendered or described without one.
 
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::adapter::AdapterError;
+use crate::imaging::ImagingError;
+use crate::upstream::UpstreamError;
+
+pub mod cache;
+pub mod collections;
+pub mod facts;
+pub mod flight;
+pub mod gate;
+pub mod metrics;
+pub mod offer;
+pub mod originals;
 pub mod present;
+pub mod records;
+pub mod render;
+pub mod source;
+
+/// Why there is no answer. Cheap to clone: one failure may be told to many who waited for the same thing.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The request cannot be meant for this image, e.g. a region outside of it.
+    #[error("{0}")]
+    Impossible(String),
+    /// Somebody with more rights could have it.
+    #[error("`{0}` is not open to the public")]
+    NeedsLogin(String),
+    /// There is nothing of this name, or nobody may learn of it.
+    #[error("there is no {kind} `{id}`")]
+    NotFound {
+        /// What was looked for: `source`, `item`, `image`, …
+        kind: &'static str,
+        /// Its id as it was asked for.
+        id: String,
+    },
+    /// A feature of the standard that is not offered here.
+    #[error("{0}")]
+    NotOffered(String),
+    /// Larger than the declared limits.
+    #[error("{0}")]
+    TooLarge(String),
+    /// All hands are full.
+    #[error("the gateway is busy; try again shortly")]
+    Busy,
+    /// The source cannot be reached at present.
+    #[error("source `{name}`: {message}")]
+    Unreachable {
+        /// The source.
+        name: String,
+        /// What happened, in words for people.
+        message: String,
+        /// When another try may help.
+        retry_after: Option<Duration>,
+    },
+    /// The source took too long.
+    #[error("source `{name}`: {message}")]
+    Timeout {
+        /// The source.
+        name: String,
+        /// What happened, in words for people.
+        message: String,
+    },
+    /// The source answered something else than its definition expects, or a file that is no image.
+    #[error("source `{name}`: {message}")]
+    BadAnswer {
+        /// The source.
+        name: String,
+        /// What was found and what was expected.
+        message: String,
+    },
+    /// A fault of ours; the cause is for the log only.
+    #[error("{0}")]
+    Internal(Arc<dyn Error + Send + Sync>),
+}
+
+impl ServeError {
+    /// A fault of ours.
+    pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Internal(Arc::from(cause.into()))
+    }
+
+    /// Whether the same question may be answered soon: an older answer serves better than this one.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Busy | Self::Unreachable { .. } | Self::Timeout { .. } | Self::BadAnswer { .. })
+    }
+
+    /// What an adapter says, with the name of its source.
+    pub fn from_adapter(name: &str, kind: &'static str, error: AdapterError) -> Self {
+        let name = name.to_owned();
+        let (message, retry_after) = (error.to_string(), error.retry_after());
+        match error {
+            AdapterError::NotFound(id) | AdapterError::Denied(id) => Self::NotFound { kind, id },
+            AdapterError::Unsupported(_) => Self::NotOffered(format!("source `{name}`: {message}")),
+            AdapterError::Upstream(UpstreamError::Timeout { .. }) => Self::Timeout { name, message },
+            AdapterError::Io { .. } => Self::Unreachable { name, message, retry_after },
+            error if error.is_temporary() => Self::Unreachable { name, message, retry_after },
+            _ => Self::BadAnswer { name, message },
+        }
+    }
+
+    /// What the imaging says of a master, with the name of its source.
+    pub fn from_imaging(name: &str, media: &str, error: ImagingError) -> Self {
+        match error {
+            ImagingError::Busy => Self::Busy,
+            error => Self::BadAnswer { name: name.to_owned(), message: format!("master `{media}`: {error}") },
+        }
+    }
+}

@@ -1,16 +1,15 @@
 //! Rules across sections: what is well-formed but would not work. Opens no socket.
 
 use std::io;
-use std::net::IpAddr;
 use std::path::Path;
 
-use ipnet::IpNet;
 use url::Url;
 
-use super::image::{ImageOverride, ImageSettings};
+use super::Settings;
 use super::problem::{Key, Problem};
 use super::source::Source;
-use super::{Server, Settings};
+use crate::http;
+use crate::serve::offer::{ImageOverride, ImageSettings};
 
 /// What there is to know about adapters while settings are checked.
 #[derive(Clone, Copy)]
@@ -41,43 +40,13 @@ pub fn check(settings: &Settings, adapters: &Adapters<'_>) -> Vec<Problem> {
     problems
 }
 
-fn server(server: &Server) -> Vec<Problem> {
-    let mut problems: Vec<Problem> = public_url(&server.public_url).into_iter().collect();
-    let proxies = server.trusted_proxies.iter().enumerate();
-    problems.extend(proxies.filter(|(_, proxy)| !is_network(proxy)).map(|(at, proxy)| {
-        let sentence = format!(
-            "expected an address such as `10.0.0.7` or a network such as `10.0.0.0/24`, found `{proxy}`"
-        );
-        Problem::new(Key::of(["server", "trusted_proxies"]).element(at), sentence)
-    }));
+fn server(server: &http::Settings) -> Vec<Problem> {
+    let mut problems = Vec::new();
     if server.admin == Some(server.listen) {
         let sentence = format!("`{}` is the address of `server.listen` already", server.listen);
         problems.push(Problem::new(Key::of(["server", "admin"]), sentence).hint("give it a port of its own"));
     }
     problems
-}
-
-fn is_network(text: &str) -> bool {
-    text.parse::<IpNet>().is_ok() || text.parse::<IpAddr>().is_ok()
-}
-
-fn public_url(address: &str) -> Option<Problem> {
-    let wrong = match Url::parse(address) {
-        Ok(url) if !matches!(url.scheme(), "http" | "https") => "does not begin with `http://` or `https://`",
-        Err(_) if !address.starts_with("http") => "does not begin with `http://` or `https://`",
-        Err(_) => "is no address",
-        Ok(url) if url.query().is_some() => "has a `?`",
-        Ok(url) if url.fragment().is_some() => "has a `#`",
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => "has a user name",
-        Ok(_) if address.ends_with('/') => "ends with a slash",
-        Ok(_) => return None,
-    };
-    let problem = Problem::new(Key::of(["server", "public_url"]), format!("`{address}` {wrong}"));
-    Some(
-        problem.hint(
-            "expected an address such as `https://iiif.example.org` or `https://example.org/iiif-gateway`",
-        ),
-    )
 }
 
 fn cache(settings: &Settings) -> Vec<Problem> {
@@ -259,24 +228,6 @@ mod tests {
             "f*.org",
         ] {
             assert!(!is_host_pattern(bad), "{bad}");
-        }
-    }
-
-    #[test]
-    fn public_addresses_may_have_a_path_and_nothing_more() {
-        for good in ["http://127.0.0.1:8080", "https://iiif.example.org", "https://example.org/iiif"] {
-            assert_eq!(public_url(good), None, "{good}");
-        }
-        for bad in [
-            "iiif.example.org",
-            "ftp://example.org",
-            "https://example.org/",
-            "https://example.org?a",
-            "https://u@example.org",
-            "https://example.org#a",
-            "",
-        ] {
-            assert!(public_url(bad).is_some(), "{bad}");
         }
     }
 

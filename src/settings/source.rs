@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
-use super::image::ImageOverride;
 use super::value::Input;
 use crate::adapter::record::{Agent, Entry};
 use crate::iiif::presentation::text::LanguageMap;
+use crate::serve::offer::ImageOverride;
 use crate::units::Duration;
 
 /// `[sources.NAME]`.
@@ -34,9 +34,9 @@ pub struct Source {
     /// Who provides items that do not say so.
     #[serde(default)]
     pub provider: Option<Agent>,
-    /// How long a record counts as fresh.
-    #[serde(default = "record_ttl")]
-    pub record_ttl: Duration,
+    /// How long a record counts as fresh; [`Source::RECORD_TTL`] if absent, for folders a moment.
+    #[serde(default)]
+    pub record_ttl: Option<Duration>,
     /// How long after that it still answers while the system does not.
     #[serde(default = "stale")]
     pub stale: Duration,
@@ -63,15 +63,14 @@ pub struct Source {
     pub inputs: toml::Table,
 }
 
-fn record_ttl() -> Duration {
-    Duration::mins(10)
-}
-
 fn stale() -> Duration {
     Duration::days(7)
 }
 
 impl Source {
+    /// How long a record counts as fresh where the settings do not say.
+    pub const RECORD_TTL: Duration = Duration::mins(10);
+
     /// The keys that every source takes; no adapter declares an input of such a name.
     pub const KEYS: [&'static str; 14] = [
         "adapter",
@@ -99,7 +98,7 @@ impl Source {
             rights: None,
             required_statement: None,
             provider: None,
-            record_ttl: record_ttl(),
+            record_ttl: None,
             stale: stale(),
             rate: None,
             concurrency: None,
@@ -226,7 +225,7 @@ mod tests {
     fn own_keys_and_inputs_are_told_apart() {
         let source: Source = toml::from_str(EVERYTHING).unwrap();
         assert_eq!(source.inputs.keys().collect::<Vec<_>>(), ["base", "namespaces"]);
-        assert_eq!(source.record_ttl, Duration::hours(1));
+        assert_eq!(source.record_ttl, Some(Duration::hours(1)));
         assert_eq!(source.image.quality, Some(90));
         assert_eq!(source.label.first(), Some("Maps"));
     }

@@ -135,6 +135,8 @@ fn help_and_version_are_no_mistakes() {
     Usage: loggia <COMMAND>
 
     Commands:
+      serve  Serve IIIF for the sources that the settings name
+      probe  Ask a source for one item, print the mapped record and the manifest
       check  Read the settings and say everything that is wrong with them, without touching the network
       help   Print this message or the help of the given subcommand(s)
 
@@ -143,7 +145,9 @@ fn help_and_version_are_no_mistakes() {
       -V, --version  Print version
 
     Examples:
+      loggia serve --config museum.toml    Serve what the settings name, and print the addresses to open
       loggia check --config museum.toml    Say what is wrong with the settings, or what they add up to
+      loggia probe maps a/b.tif            Ask the source `maps` for one item; print its record and manifest
       LOGGIA__LOG__LEVEL=debug loggia ...  Override one key: LOGGIA__SECTION__KEY=VALUE
 
     Exit codes:

@@ -4,6 +4,8 @@
 
 mod adapters;
 mod cli;
+mod house;
+mod mediawiki;
 mod presentation;
 mod settings;
 mod support;

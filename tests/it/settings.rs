@@ -106,14 +106,14 @@ fn settings(text: &str, variables: &[(&str, &str)]) -> Settings {
 fn defaults_are_as_documented() {
     let settings = settings(MAPS, &[]);
     assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(settings.server.public_url, "http://127.0.0.1:8080");
+    assert_eq!(settings.server.public_url(settings.server.listen).as_str(), "http://127.0.0.1:8080");
     assert_eq!(settings.cache.dir, Path::new("var/cache"));
     assert_eq!((settings.cache.memory, settings.cache.disk), (Bytes::mib(256), Bytes::gib(20)));
     assert_eq!(settings.limits.memory, Bytes::gib(1));
     let image = settings.image;
     assert_eq!((image.upscale, image.max_area, image.tile, image.quality), (true, 100_000_000, 512, 80));
     let maps = &settings.sources["maps"];
-    assert_eq!((maps.record_ttl, maps.stale), (Duration::mins(10), Duration::days(7)));
+    assert_eq!((maps.record_ttl, maps.stale), (None, Duration::days(7)));
     assert!(maps.hosts.is_empty() && !maps.allow_private);
 }
 
@@ -137,7 +137,9 @@ fn variables_override_the_file_and_become_what_the_key_wants() {
     );
     assert_eq!((settings.cache.disk, settings.cache.memory), (Bytes::gib(2), Bytes::new(1024)));
     assert_eq!((settings.image.upscale, settings.image.quality), (false, 91));
-    assert_eq!(settings.server.trusted_proxies, ["10.0.0.1", "10.1.0.0/16"]);
+    for (address, trusted) in [("10.0.0.1", true), ("10.1.2.3", true), ("10.2.0.1", false)] {
+        assert_eq!(settings.server.trusted_proxies.contain(address.parse().unwrap()), trusted, "{address}");
+    }
     assert_eq!(settings.sources["maps"].rate, Some(2.5));
     assert_eq!(settings.sources["maps"].label, LanguageMap::tagged("de", "Karten"));
     assert_eq!(settings.sources["old-maps"].inputs["path"].as_str(), Some("0123"));

@@ -83,8 +83,10 @@ impl Description {
         let Some(text) = tree.text(path).map_err(|source| unreadable(&name, source))? else {
             return Ok(None);
         };
-        let form = toml::from_str(&text)
-            .map_err(|error| AdapterError::Shape(format!("description `{name}` cannot be read: {error}")))?;
+        let form = toml::from_str(&text).map_err(|error| AdapterError::Description {
+            path: name.to_string(),
+            problem: error.to_string(),
+        })?;
         Ok(Some(Self { text, form }))
     }
 

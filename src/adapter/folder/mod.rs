@@ -17,7 +17,7 @@ use std::time::UNIX_EPOCH;
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
-use super::record::{Access, Canvas, Cursor, Image, ItemId, Leaf, Listed, MediaId, Member, Page, Record};
+use super::record::{Access, Canvas, Collection, Cursor, Image, ItemId, Leaf, Listed, MediaId, Page, Record};
 use super::{Abilities, Adapter, AdapterError, Content, FileFacts, Media};
 use crate::iiif::presentation::text::LanguageMap;
 use description::Description;
@@ -99,9 +99,9 @@ impl Adapter for Folder {
         self.read(move |tree| walk::list(tree, after.as_ref(), PAGE)).await
     }
 
-    async fn collection(&self, leaf: &Leaf, _after: Option<&Cursor>) -> Result<Page<Member>, AdapterError> {
+    async fn collection(&self, leaf: &Leaf, _after: Option<&Cursor>) -> Result<Collection, AdapterError> {
         let leaf = leaf.clone();
-        self.read(move |tree| Ok(Page { items: walk::members(tree, &leaf)?, next: None })).await
+        self.read(move |tree| walk::collection(tree, &leaf)).await
     }
 }
 

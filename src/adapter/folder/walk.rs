@@ -6,15 +6,15 @@ use alphanumeric_sort::compare_str;
 
 use super::description::Description;
 use super::tree::{Entry, Kind, Tree};
-use super::{AdapterError, Cursor, Leaf, Listed, Member, Page, images, stem, unreadable};
-use crate::adapter::record::ItemId;
+use super::{AdapterError, Collection, Cursor, Leaf, Listed, Page, images, stem, unreadable};
+use crate::adapter::record::{ItemId, Member};
 use crate::iiif::presentation::text::LanguageMap;
 
 /// Folders deeper than this are left out: an id would not fit into an address any more.
 const DEEPEST: usize = 32;
 
-/// The direct members of a collection: its own manifest first, then what is below it.
-pub(super) fn members(tree: &Tree, leaf: &Leaf) -> Result<Vec<Member>, AdapterError> {
+/// A collection: its own manifest first, then what is below it.
+pub(super) fn collection(tree: &Tree, leaf: &Leaf) -> Result<Collection, AdapterError> {
     let missing = || AdapterError::NotFound(leaf.to_string());
     let folder = match leaf.is_root() {
         true => Path::new("").to_path_buf(),
@@ -43,7 +43,10 @@ pub(super) fn members(tree: &Tree, leaf: &Leaf) -> Result<Vec<Member>, AdapterEr
     if members.len() == below && !leaf.is_root() {
         return Err(missing());
     }
-    Ok(members)
+    let label = Description::of_folder(tree, &folder).ok().and_then(|description| description.label());
+    let name = leaf.as_str().rsplit('/').next().filter(|name| !name.is_empty()).map(LanguageMap::none);
+    let label = label.or(name).unwrap_or_default();
+    Ok(Collection { label, members: Page { items: members, next: None } })
 }
 
 /// A sub-folder as its parent shows it: a collection if items are below it, else an item if it holds images.

@@ -58,7 +58,7 @@ fn outer() -> Outer {
         exposure: Exposure::ThisMachine,
     };
     let settings = toml::from_str::<Settings>("trusted_proxies = ['10.0.0.0/8']").unwrap();
-    Outer { concurrency: 1, ..Outer::new(&settings, health) }
+    Outer { concurrency: 1, ..Outer::new(&settings, settings.public_url(settings.listen), health) }
 }
 
 fn gateway() -> Stack {

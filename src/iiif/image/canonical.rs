@@ -3,19 +3,10 @@
 use super::Version;
 use super::geometry::{Geometry, Limits};
 use super::limits::derived;
-use super::quality::Quality;
+use super::quality::{Quality, Tone};
 use super::region::Region;
 use super::request::ImageRequest;
 use super::size::{Form, Size};
-
-/// Whether an image has colours at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Tone {
-    /// It has: its default quality is `color`.
-    Colour,
-    /// It has none: its default quality is `gray`, and `color` changes nothing.
-    Grey,
-}
 
 impl ImageRequest {
     /// The canonical spelling, e.g. `full/max/0/default.jpg`, of a request that resolved to this

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::Version;
-use super::canonical::Tone;
 use super::geometry::Limits;
+use super::quality::Tone;
 
 /// An image and what is offered of it: level 2 of either version, and more.
 #[derive(Clone, Debug, PartialEq, Eq)]

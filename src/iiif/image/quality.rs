@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::request::SyntaxError;
 
 /// Which colours the answer has.
@@ -43,6 +45,16 @@ impl fmt::Display for Quality {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// Whether an image has colours at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tone {
+    /// It has: its default quality is `color`.
+    Colour,
+    /// It has none: its default quality is `gray`, and `color` changes nothing.
+    Grey,
 }
 
 /// How the answer is encoded.

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::Version;
-use super::canonical::Tone;
 use super::geometry::{GeometryError, Limits, Upscale};
+use super::quality::Tone;
 use super::request::ImageRequest;
 use crate::iiif::address::Address;
 

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::orient::Orientation;
 use super::plan::Offer;
 use super::{ImagingError, Limits, Master};
+use crate::iiif::image::quality::Tone;
 
 mod gif;
 pub(super) mod ifd;
@@ -44,15 +45,6 @@ impl Kind {
             Self::Gif => "image/gif",
         }
     }
-}
-
-/// Whether a picture has colours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Tone {
-    /// It may have.
-    Colour,
-    /// It consists of shades of grey.
-    Grey,
 }
 
 /// What a file's header tells; sizes are upright, that is after the orientation of EXIF.

@@ -3,6 +3,7 @@
 use moxcms::ColorProfile;
 
 use super::*;
+use crate::iiif::image::quality::Tone;
 
 #[test]
 fn qualities_in_every_format() {

@@ -8,7 +8,7 @@ use super::*;
 const MIB: u64 = 1 << 20;
 
 fn settings() -> Settings {
-    Settings { memory: 64 * MIB, max_pixels: 1000, threads: 1, queue: 1 }
+    Settings { memory: Bytes::mib(64), max_pixels: 1000, threads: 1, queue: 1 }
 }
 
 /// Work that lasts until the sender is dropped.

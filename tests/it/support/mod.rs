@@ -1,4 +1,6 @@
 //! What several tests share.
 
 pub(crate) mod fake_dam;
+pub(crate) mod gateway;
 pub(crate) mod wellformed;
+pub(crate) mod wiki;

@@ -4,6 +4,8 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
+use crate::iiif::image::geometry::{Limits, Upscale};
+
 /// `[image]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -54,6 +56,16 @@ impl Default for ImageSettings {
 }
 
 impl ImageSettings {
+    /// As the Image API knows them.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_width: self.max_width.map(NonZeroU32::get),
+            max_height: self.max_height.map(NonZeroU32::get),
+            max_area: Some(self.max_area),
+            upscale: if self.upscale { Upscale::Offered } else { Upscale::Refused },
+        }
+    }
+
     /// These settings with what one source has of its own.
     pub fn with(&self, own: &ImageOverride) -> Self {
         Self {

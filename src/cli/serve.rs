@@ -1,0 +1,63 @@
+//! `loggia serve`: stand there and answer, until told to stop.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Config, Failure, adapters};
+use crate::http::PublicUrl;
+use crate::iiif::address::{Address, Place};
+use crate::iiif::presentation::Version;
+use crate::serve::present::Uris;
+use crate::settings::Settings;
+use crate::settings::load::Environment;
+use crate::{assemble, telemetry};
+
+/// Arguments of `serve`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    config: Config,
+}
+
+impl Serve {
+    pub(super) fn run(&self, environment: &Environment, out: &mut impl Write) -> Result<(), Failure> {
+        let settings = Settings::load(&self.config.file, environment, &adapters::known())?;
+        telemetry::log(&settings.log).map_err(Failure::other)?;
+        let metrics = telemetry::metrics().map_err(Failure::other)?;
+        let runtime = super::runtime()?;
+        runtime.block_on(async {
+            let upkeep = tokio::spawn(telemetry::upkeep(metrics.clone()));
+            let started = |address, public: &PublicUrl| announce(&settings, address, public, out);
+            let served = assemble::serve(&settings, metrics, stop()?, started).await;
+            upkeep.abort();
+            served.map_err(Failure::other)
+        })
+    }
+}
+
+/// Ends when the process is told to: Ctrl-C, or a polite kill.
+fn stop() -> Result<impl Future<Output = ()>, Failure> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// What to open now. A closed standard output is no reason not to serve.
+fn announce(settings: &Settings, address: SocketAddr, public: &PublicUrl, out: &mut impl Write) {
+    let uris = Uris::new(public.as_str());
+    let collection = |place| uris.print(&Address::Collection { version: Version::V3, place, part: None });
+    let mut lines = format!("Loggia listens at {address}, known as {public}\n\n");
+    lines += &format!("  everything      {}\n", collection(Place::Top));
+    for name in settings.sources.keys() {
+        lines += &format!("  {name:<14}  {}\n", collection(Place::Source { source: name.clone() }));
+    }
+    lines += "\nOpen one of these in a IIIF viewer, or follow a manifest in it. Ctrl-C stops.\n";
+    let _ = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
+}

@@ -1,0 +1,100 @@
+//! Derivatives: `…/{region}/{size}/{rotation}/{quality}.{format}`.
+
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LINK};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+
+use super::cacheable;
+use crate::http::app::{Outcome, Parts};
+use crate::http::conditional::{Validator, not_modified};
+use crate::http::problem::Kind;
+use crate::http::{Body, Problem};
+use crate::iiif::address::{Address, Parameters};
+use crate::iiif::image::Version;
+use crate::iiif::image::request::{ImageRequest, SyntaxError};
+use crate::serve::ServeError;
+use crate::serve::gate::Grant;
+
+/// One derivative: from memory, else from the stack that makes it. A client that has it already
+/// costs neither.
+pub(in crate::http) async fn derivative(
+    parts: &Parts,
+    headers: &HeaderMap,
+    version: Version,
+    (source, media): (&str, &str),
+    parameters: &Parameters,
+) -> Outcome {
+    let request = ImageRequest::parse(version, parameters).map_err(refused)?;
+    let grant = parts.gate.image(version, source, media, &request).await.map_err(|e| problem(version, e))?;
+    let validator = Validator::strong(&grant.validator());
+    let res = validator.stamp(dressed(parts, version, source, media, &grant));
+    if validator.known_to(headers) {
+        return Ok(not_modified(res));
+    }
+    let bytes = match parts.finished.get_now(grant.key()) {
+        Some(bytes) => bytes,
+        None => {
+            let made = tower::ServiceExt::oneshot(parts.derivatives.clone(), grant).await;
+            made.map_err(|error| problem(version, error))?.bytes
+        }
+    };
+    Ok(res.map(|_| Body::from(bytes)))
+}
+
+/// The answer without its body: everything is known before any pixel is made.
+fn dressed(parts: &Parts, version: Version, source: &str, media: &str, grant: &Grant) -> Response<Body> {
+    let mut res = Response::new(Body::empty());
+    let headers = res.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(grant.format().media_type()));
+    if let Ok(name) = HeaderValue::try_from(disposition(media, grant.canonical())) {
+        headers.insert(CONTENT_DISPOSITION, name);
+    }
+    let info = Address::ImageBase { version, source: source.to_owned(), media: media.to_owned() };
+    let canonical = format!("<{}/{}>;rel=\"canonical\"", parts.uris.print(&info), grant.canonical());
+    for link in [canonical, profile(version).to_owned()] {
+        if let Ok(link) = HeaderValue::try_from(link) {
+            headers.append(LINK, link);
+        }
+    }
+    cacheable(&mut res, grant.max_age());
+    res
+}
+
+/// The level that every image here has (*Image API 3.0, 6*).
+pub(super) fn profile(version: Version) -> &'static str {
+    match version {
+        Version::V2 => "<http://iiif.io/api/image/2/level2.json>;rel=\"profile\"",
+        Version::V3 => "<http://iiif.io/api/image/3/level2.json>;rel=\"profile\"",
+    }
+}
+
+/// A file name that tells downloads of one image apart (*Image API 3.0, implementation notes 1*).
+fn disposition(media: &str, canonical: &str) -> String {
+    let name = media.rsplit('/').next().unwrap_or_default();
+    let name = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' };
+    let name: String = format!("{name}_{canonical}").chars().map(plain).collect();
+    format!("inline; filename=\"{name}\"")
+}
+
+fn refused(error: SyntaxError) -> Problem {
+    Problem::new(Kind::Syntax, error.to_string())
+}
+
+/// 2.1 knows only 404 for a size over the limits (*Image API 2.1, 7.2*).
+pub(super) fn problem(version: Version, error: ServeError) -> Problem {
+    match (version, &error) {
+        (Version::V2, ServeError::TooLarge(_)) => Problem::from(error).with_status(StatusCode::NOT_FOUND),
+        _ => Problem::from(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_download_has_a_name_of_its_own_and_nothing_that_could_end_the_header() {
+        let name = disposition("Kärten/a\"b\r\n c.tif", "0,0,512,512/max/!22.5/default.jpg");
+        assert_eq!(name, "inline; filename=\"a_b___c_0_0_512_512_max__22.5_default.jpg\"");
+    }
+}

@@ -1,0 +1,53 @@
+//! From addresses to use cases, and from what they give to answers. Thin: what is decided, is decided in `serve`.
+
+use std::time::Duration;
+
+use http::header::{CACHE_CONTROL, LOCATION};
+use http::{HeaderValue, Response, StatusCode};
+
+use super::problem::Kind;
+use super::rescue;
+use super::{Body, Problem};
+use crate::serve::ServeError;
+
+pub(super) mod documents;
+pub(super) mod image;
+pub(super) mod info;
+
+impl From<ServeError> for Problem {
+    fn from(error: ServeError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ServeError::Impossible(_) => Self::new(Kind::Syntax, detail),
+            ServeError::NeedsLogin(_) => Self::new(Kind::SignIn, detail),
+            ServeError::NotFound { .. } => Self::new(Kind::NotFound, detail),
+            ServeError::NotOffered(_) => Self::new(Kind::NotOffered, detail),
+            ServeError::TooLarge(_) => Self::new(Kind::OverLimit, detail),
+            ServeError::Busy => Self::busy(detail),
+            ServeError::Unreachable { retry_after, .. } => {
+                /// Without a word from the source: long enough for a restart.
+                const SOON: Duration = Duration::from_secs(30);
+                Self::new(Kind::SourceAway, detail).with_retry_after(retry_after.unwrap_or(SOON))
+            }
+            ServeError::Timeout { .. } => Self::new(Kind::SourceSlow, detail),
+            ServeError::BadAnswer { .. } => Self::new(Kind::BadSource, detail),
+            ServeError::Internal(cause) => rescue::internal(&*cause),
+        }
+    }
+}
+
+/// 303 to an absolute address.
+fn see_other(location: &str) -> Response<Body> {
+    let mut res = Response::new(Body::empty());
+    *res.status_mut() = StatusCode::SEE_OTHER;
+    if let Ok(location) = HeaderValue::try_from(location) {
+        res.headers_mut().insert(LOCATION, location);
+    }
+    res
+}
+
+/// Caches may keep an answer as long as the gateway itself would not ask its source again.
+fn cacheable(res: &mut Response<Body>, max_age: Duration) {
+    let value = format!("public, max-age={}", max_age.as_secs());
+    res.headers_mut().insert(CACHE_CONTROL, HeaderValue::try_from(value).expect("letters and digits"));
+}

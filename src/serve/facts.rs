@@ -1,0 +1,203 @@
+//! What the header of a master tells: its size, its kind. Read once per version of a file, from its first bytes.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use quick_cache::sync::Cache;
+use serde::{Deserialize, Serialize};
+
+use super::ServeError;
+use super::flight::Flights;
+use super::metrics;
+use super::originals::Originals;
+use super::source::Source;
+use crate::adapter::record::{Image, MediaId, Size};
+use crate::adapter::{Content, Media};
+use crate::iiif::image::quality::Tone;
+use crate::imaging::{self, ImagingError, Limits, Master, Parts, Sniff};
+use crate::store::{Key, Store};
+
+/// One request of a header, in bytes: enough for nearly all, little for the source.
+const PIECE: u64 = 64 << 10;
+/// Requests after which the whole file is fetched instead.
+const PIECES: usize = 8;
+/// How far an answer that ignores ranges is read for a header, in bytes.
+const FORWARD: u64 = 1 << 20;
+/// Facts belong to one version of a file and never become wrong; unused ones go some day.
+const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Facts in memory: some hundred bytes each.
+const IN_MEMORY: usize = 100_000;
+
+/// Sizes and kinds of masters, remembered under source, file and version.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    memory: Arc<Cache<Name, ImageFacts>>,
+    flights: Flights<Name, ImageFacts>,
+    store: Arc<dyn Store>,
+    originals: Originals,
+    limits: Limits,
+}
+
+/// What matters of a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageFacts {
+    /// In pixels, upright.
+    pub size: Size,
+    /// Whether it has colours.
+    pub tone: Tone,
+}
+
+impl From<&imaging::Header> for ImageFacts {
+    fn from(header: &imaging::Header) -> Self {
+        Self { size: Size { width: header.width, height: header.height }, tone: header.tone }
+    }
+}
+
+/// One version of one file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Name {
+    source: String,
+    media: MediaId,
+    version: String,
+}
+
+impl Facts {
+    /// Facts that outlive a restart in `store`.
+    pub fn new(store: Arc<dyn Store>, originals: Originals, limits: Limits) -> Self {
+        Self {
+            memory: Arc::new(Cache::new(IN_MEMORY)),
+            flights: Flights::default(),
+            store,
+            originals,
+            limits,
+        }
+    }
+
+    /// The size of an image, if its header is known already.
+    pub fn known(&self, source: &Source, image: &Image, version: &str) -> Option<Size> {
+        self.memory.get(&Name::of(source, image, version)).map(|facts| facts.size)
+    }
+
+    /// What the header of an image tells, asked of the source only if nobody ever asked before.
+    pub async fn get(
+        &self,
+        source: &Arc<Source>,
+        image: &Image,
+        version: &str,
+    ) -> Result<ImageFacts, ServeError> {
+        let name = Name::of(source, image, version);
+        if let Some(facts) = self.memory.get(&name) {
+            return Ok(facts);
+        }
+        let (this, source) = (self.clone(), Arc::clone(source));
+        self.flights.join(name.clone(), move || async move { this.learn(&source, name).await }).await
+    }
+
+    async fn learn(&self, source: &Arc<Source>, name: Name) -> Result<ImageFacts, ServeError> {
+        let key = Key::new(["facts", &name.source, name.media.as_str(), &name.version]);
+        let facts = match self.stored(&key).await {
+            Some(facts) => facts,
+            None => {
+                let facts = self.probe(source, &name).await?;
+                self.keep(&key, facts).await;
+                facts
+            }
+        };
+        self.memory.insert(name, facts);
+        Ok(facts)
+    }
+
+    async fn stored(&self, key: &Key) -> Option<ImageFacts> {
+        let bytes = self.store.get(key).await.ok().flatten()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    /// A store that fails costs one more probe some day, no more.
+    async fn keep(&self, key: &Key, facts: ImageFacts) {
+        if let Ok(json) = serde_json::to_vec(&facts)
+            && let Err(error) = self.store.put(key, Bytes::from(json), KEPT).await
+        {
+            tracing::debug!(%error, "the header of `{key}` is not kept");
+        }
+    }
+
+    /// Reads a header with as few small requests as its format allows.
+    async fn probe(&self, source: &Arc<Source>, name: &Name) -> Result<ImageFacts, ServeError> {
+        ::metrics::counter!(metrics::PROBES, "source" => source.name.clone()).increment(1);
+        let broken = |error| ServeError::from_imaging(&source.name, name.media.as_str(), error);
+        let mut parts = Parts::default();
+        let mut wanted = 0..PIECE;
+        for _ in 0..PIECES {
+            match self.piece(source, &name.media, wanted.clone()).await? {
+                Piece::Local(file) => return self.read(source, &name.media, Box::new(file)).await,
+                Piece::Remote { asked, bytes } => parts.add(asked, bytes),
+                Piece::TooFar => break,
+            }
+            match imaging::sniff(&parts).map_err(broken)? {
+                Sniff::Known(header) => {
+                    self.limits.pixels(header.width, header.height).map_err(broken)?;
+                    return Ok(ImageFacts::from(&header));
+                }
+                Sniff::Need(range) => wanted = range.start..range.end.max(range.start + PIECE),
+            }
+        }
+        let original = self.originals.open(source, &name.media, &name.version).await?;
+        self.read(source, &name.media, original).await
+    }
+
+    /// Reads the header of an open file where that may block.
+    async fn read(
+        &self,
+        source: &Source,
+        media: &MediaId,
+        mut master: Box<dyn Master>,
+    ) -> Result<ImageFacts, ServeError> {
+        let limits = self.limits;
+        let header = tokio::task::spawn_blocking(move || imaging::header(&mut *master, &limits));
+        let header = header.await.unwrap_or_else(|error| Err(ImagingError::Decoder(error.to_string())));
+        let header = header.map_err(|error| ServeError::from_imaging(&source.name, media.as_str(), error))?;
+        Ok(ImageFacts::from(&header))
+    }
+
+    async fn piece(&self, source: &Source, media: &MediaId, asked: Range<u64>) -> Result<Piece, ServeError> {
+        let failed = |error| ServeError::from_adapter(&source.name, "image", error);
+        let media = source.adapter.media(media, Some(asked.clone())).await.map_err(failed)?;
+        let Media { start, content, .. } = media;
+        let mut stream = match content {
+            Content::Local(file) => return Ok(Piece::Local(file)),
+            Content::Stream(stream) => stream,
+        };
+        // Read on from where the answer begins: at the wanted byte, or at the file's first one.
+        if start > asked.start || asked.end - start > FORWARD {
+            return Ok(Piece::TooFar);
+        }
+        let asked = start..asked.end;
+        let mut bytes = Vec::new();
+        while (bytes.len() as u64) < asked.end - asked.start
+            && let Some(chunk) = stream.next().await
+        {
+            bytes.extend_from_slice(&chunk.map_err(failed)?);
+        }
+        Ok(Piece::Remote { asked, bytes })
+    }
+}
+
+/// What came of asking for a part of a file.
+enum Piece {
+    Local(std::fs::File),
+    Remote {
+        asked: Range<u64>,
+        bytes: Vec<u8>,
+    },
+    /// The source ignores ranges, and the wanted part lies deep in the file.
+    TooFar,
+}
+
+impl Name {
+    fn of(source: &Source, image: &Image, version: &str) -> Self {
+        Self { source: source.name.clone(), media: image.media.clone(), version: version.to_owned() }
+    }
+}

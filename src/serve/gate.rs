@@ -1,0 +1,244 @@
+//! The only way in: finds what is asked for, has access decided, and hands out the grant that everything else wants to see.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::ServeError;
+use super::facts::{Facts, ImageFacts};
+use super::records::{Described, Known, Records};
+use super::source::{Source, Sources};
+use crate::access::{self, Action, Verdict, decide};
+use crate::adapter::record::{Access, Image, ItemId, MediaId};
+use crate::iiif::image::Version;
+use crate::iiif::image::geometry::{GeometryError, Rect};
+use crate::iiif::image::quality::Tone;
+use crate::iiif::image::quality::{Format, Quality};
+use crate::iiif::image::request::ImageRequest;
+use crate::imaging::Job;
+use crate::store::Key;
+
+/// Goes up when the same request would give other bytes than before: it invalidates what is cached.
+const PIPELINE: &str = "1";
+
+/// Decides, with records and headers at hand.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    sources: Sources,
+    records: Records,
+    facts: Facts,
+}
+
+/// Access to one derivative was decided. Only the gate makes one.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    pub(super) source: Arc<Source>,
+    pub(super) media: MediaId,
+    pub(super) version: String,
+    pub(super) job: Job,
+    canonical: String,
+    key: Key,
+}
+
+/// Access to one image's description was decided.
+#[derive(Clone, Debug)]
+pub struct InfoGrant {
+    /// Its source.
+    pub source: Arc<Source>,
+    /// The image.
+    pub media: MediaId,
+    /// What its header tells.
+    pub facts: ImageFacts,
+    /// Licence or rights statement of its record.
+    pub rights: Option<String>,
+    validator: String,
+}
+
+/// Access to one record was decided.
+#[derive(Debug)]
+pub struct RecordGrant {
+    /// Its source.
+    pub source: Arc<Source>,
+    /// The record with the sizes of its images.
+    pub described: Described,
+}
+
+impl Grant {
+    /// The request in its canonical form: `full/max/0/default.jpg`.
+    pub fn canonical(&self) -> &str {
+        &self.canonical
+    }
+
+    /// Where the derivative is kept. Source, file, version, canonical request and pipeline make the bytes.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// The value of a strong `ETag`, known before any pixel is made.
+    pub fn validator(&self) -> String {
+        digest(&[self.key.as_str()])
+    }
+
+    /// How it is encoded.
+    pub fn format(&self) -> Format {
+        self.job.format
+    }
+
+    /// How long caches may use it without asking: as long as we would not ask the source either.
+    pub fn max_age(&self) -> Duration {
+        self.source.record_ttl
+    }
+}
+
+impl InfoGrant {
+    /// The value of a weak `ETag`.
+    pub fn validator(&self) -> &str {
+        &self.validator
+    }
+}
+
+/// An image in its place.
+struct Placed {
+    source: Arc<Source>,
+    known: Arc<Known>,
+    image: Image,
+    access: Access,
+}
+
+impl Gate {
+    /// A gate before these sources.
+    pub fn new(sources: Sources, records: Records, facts: Facts) -> Self {
+        Self { sources, records, facts }
+    }
+
+    /// All sources, by name.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Access to one derivative. Decided before the request is held against the image: who may
+    /// not see it learns nothing of its size.
+    pub async fn image(
+        &self,
+        version: Version,
+        source: &str,
+        media: &str,
+        request: &ImageRequest,
+    ) -> Result<Grant, ServeError> {
+        let placed = self.place(source, media).await?;
+        allow(placed.access, Action::View, "image", media)?;
+        let facts = self.facts_of(&placed).await?;
+        let limits = placed.source.image.limits();
+        let size = (facts.size.width, facts.size.height);
+        let geometry = request.resolve(version, size, &limits).map_err(refused)?;
+        let canonical = request.canonical(version, &geometry, size, &limits, facts.tone);
+        let job = Job {
+            crop: geometry.crop,
+            width: geometry.width,
+            height: geometry.height,
+            rotation: request.rotation,
+            quality: plain(request.quality, facts.tone),
+            format: request.format,
+            jpeg_quality: placed.source.image.quality,
+        };
+        let file = placed.known.version_of(&placed.image).to_owned();
+        let key = Key::new(["image", &placed.source.name, media, &file, PIPELINE, &spelled(&job)]);
+        Ok(Grant { source: placed.source, media: placed.image.media, version: file, job, canonical, key })
+    }
+
+    /// Access to an image's description.
+    pub async fn info(&self, version: Version, source: &str, media: &str) -> Result<InfoGrant, ServeError> {
+        let placed = self.place(source, media).await?;
+        // Authentication 1.0 wants 401 here, Authorization Flow 2.0 wants 200 and asks its probe.
+        let action = match version {
+            Version::V2 => Action::View,
+            Version::V3 => Action::Describe,
+        };
+        allow(placed.access, action, "image", media)?;
+        let facts = self.facts_of(&placed).await?;
+        let file = placed.known.version_of(&placed.image);
+        let validator = digest(&[&placed.known.record.version, file, &format!("{facts:?}")]);
+        let rights = placed.known.record.rights.clone().or_else(|| placed.source.defaults.rights.clone());
+        Ok(InfoGrant { source: placed.source, media: placed.image.media, facts, rights, validator })
+    }
+
+    /// Access to the description of an item.
+    pub async fn record(&self, source: &str, item: &str) -> Result<RecordGrant, ServeError> {
+        let source = self.sources.get(source)?;
+        let known = self.records.get(source, &ItemId::from(item)).await?;
+        allow(known.record.access, Action::Describe, "item", item)?;
+        let described = self.records.described(source, &known).await?;
+        Ok(RecordGrant { source: Arc::clone(source), described })
+    }
+
+    /// What a source says of an item at this moment, without a decision: for its operator's eyes.
+    pub async fn ask(&self, source: &Arc<Source>, item: &ItemId) -> Result<Described, ServeError> {
+        let known = self.records.get(source, item).await?;
+        self.records.described(source, &known).await
+    }
+
+    async fn place(&self, source: &str, media: &str) -> Result<Placed, ServeError> {
+        let missing = || ServeError::NotFound { kind: "image", id: media.to_owned() };
+        let source = self.sources.get(source)?;
+        let id = MediaId::from(media);
+        let item = source.adapter.item_of(&id).ok_or_else(missing)?;
+        let known = match self.records.get(source, &item).await {
+            Err(ServeError::NotFound { .. }) => return Err(missing()),
+            known => known?,
+        };
+        let (canvas, image) = known.canvas_of(&id).ok_or_else(missing)?;
+        let (image, access) = (image.clone(), access::of_canvas(&known.record, canvas));
+        Ok(Placed { source: Arc::clone(source), known, image, access })
+    }
+
+    async fn facts_of(&self, placed: &Placed) -> Result<ImageFacts, ServeError> {
+        self.facts.get(&placed.source, &placed.image, placed.known.version_of(&placed.image)).await
+    }
+}
+
+/// One decision turned into going on or not.
+fn allow(access: Access, action: Action, kind: &'static str, id: &str) -> Result<(), ServeError> {
+    match decide(access, action) {
+        Verdict::Allowed => Ok(()),
+        Verdict::NeedsLogin => Err(ServeError::NeedsLogin(id.to_owned())),
+        Verdict::Missing => Err(ServeError::NotFound { kind, id: id.to_owned() }),
+    }
+}
+
+fn refused(error: GeometryError) -> ServeError {
+    match error {
+        GeometryError::TooLarge { .. } => ServeError::TooLarge(error.to_string()),
+        GeometryError::UpscalingNotOffered { .. } => ServeError::NotOffered(error.to_string()),
+        error => ServeError::Impossible(error.to_string()),
+    }
+}
+
+/// One name for qualities that give the same pixels, so that they share one derivative.
+fn plain(quality: Quality, tone: Tone) -> Quality {
+    match (quality, tone) {
+        (Quality::Color, _) | (Quality::Gray, Tone::Grey) => Quality::Default,
+        (quality, _) => quality,
+    }
+}
+
+/// A job as part of a key: requests of both versions that mean the same share one derivative.
+fn spelled(job: &Job) -> String {
+    let Job { crop, width, height, rotation, quality, format, jpeg_quality } = job;
+    let Rect { x, y, width: w, height: h } = crop;
+    format!(
+        "{x},{y},{w},{h}/{width},{height}/{rotation}/{}.{}-{jpeg_quality}",
+        quality.name(),
+        format.extension()
+    )
+}
+
+/// Sixteen bytes of a hash: no two versions of one thing will ever share them.
+fn digest(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| {
+        hash.update(part);
+        hash.update([0]);
+    });
+    hex::encode(&hash.finalize()[..16])
+}

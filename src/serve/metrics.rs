@@ -1,0 +1,16 @@
+//! Names of what is counted here.
+
+/// Callers who waited for work that somebody else had begun.
+pub const COALESCED: &str = "loggia_coalesced_total";
+/// Pictures made from masters.
+pub const RENDERS: &str = "loggia_renders_total";
+/// Seconds that a rendering took, waiting for its turn included.
+pub const RENDER_SECONDS: &str = "loggia_render_seconds";
+/// Masters fetched from sources.
+pub const ORIGINALS: &str = "loggia_originals_fetched_total";
+/// Headers of masters read to learn their size.
+pub const PROBES: &str = "loggia_headers_probed_total";
+/// Records asked of sources, by source and outcome.
+pub const RECORDS: &str = "loggia_records_fetched_total";
+/// Answers given from a record older than its time because the source did not answer.
+pub const STALE: &str = "loggia_stale_records_total";

@@ -1,0 +1,242 @@
+//! The bytes of masters: read in place where they lie on this machine, else fetched once and kept on disk.
+
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+
+use super::ServeError;
+use super::flight::Flights;
+use super::metrics;
+use super::source::Source;
+use crate::adapter::record::MediaId;
+use crate::adapter::{AdapterError, Content, Media};
+use crate::imaging::Master;
+use crate::store::{Draft, File, Files, Key};
+
+/// How often a transfer that breaks off is taken up again where it broke off.
+const RESUMES: usize = 3;
+
+/// Masters within reach.
+#[derive(Clone, Debug)]
+pub struct Originals {
+    files: Files,
+    flights: Flights<Key, Fetched>,
+    /// Largest master that is held in memory while the disk takes none, in bytes.
+    in_memory: u64,
+}
+
+/// Where a master is, once it was fetched.
+#[derive(Clone, Debug)]
+enum Fetched {
+    /// On disk; open, so that it stays there for those who waited.
+    Kept(File),
+    /// On this machine already, not ours to keep.
+    Local(Arc<std::fs::File>),
+    /// In memory, because the disk would not take it.
+    Held(Bytes),
+}
+
+impl Originals {
+    /// Masters kept in `files`; while there is no room, up to `in_memory` bytes of each in memory.
+    pub fn new(files: Files, in_memory: u64) -> Self {
+        Self { files, flights: Flights::default(), in_memory }
+    }
+
+    /// Opens a master, fetching it first if need be. Of many who ask, one fetches.
+    pub async fn open(
+        &self,
+        source: &Arc<Source>,
+        media: &MediaId,
+        version: &str,
+    ) -> Result<Box<dyn Master>, ServeError> {
+        let key = Key::new(["original", &source.name, media.as_str(), version]);
+        // Files that cannot be read are files that are not there.
+        if let Ok(Some(file)) = self.files.open(&key).await {
+            return Ok(Box::new(Reader::new(Fetched::Kept(file))));
+        }
+        let fetch = Fetch {
+            originals: self.clone(),
+            source: Arc::clone(source),
+            media: media.clone(),
+            key: key.clone(),
+        };
+        let fetched = self.flights.join(key, move || fetch.run()).await?;
+        Ok(Box::new(Reader::new(fetched)))
+    }
+}
+
+/// One transfer.
+struct Fetch {
+    originals: Originals,
+    source: Arc<Source>,
+    media: MediaId,
+    key: Key,
+}
+
+impl Fetch {
+    async fn run(self) -> Result<Fetched, ServeError> {
+        let media = self.ask(0).await.map_err(|error| self.failed(error))?;
+        let (total, version) = (media.total, media.version.clone());
+        let stream = match media.content {
+            Content::Local(file) => return Ok(Fetched::Local(Arc::new(file))),
+            Content::Stream(stream) => stream,
+        };
+        ::metrics::counter!(metrics::ORIGINALS, "source" => self.source.name.clone()).increment(1);
+        let mut target = self.target().await;
+        self.transfer(stream, &mut target, total, version.as_deref()).await?;
+        target.finish().await
+    }
+
+    /// Copies all bytes. A transfer that breaks off goes on where it was, if the source can do
+    /// that and still has the same file; a master of gigabytes does not start again for a hiccup.
+    async fn transfer(
+        &self,
+        mut stream: BoxStream<'static, Result<Bytes, AdapterError>>,
+        target: &mut Target,
+        total: Option<u64>,
+        version: Option<&str>,
+    ) -> Result<(), ServeError> {
+        let (mut received, mut resumes) = (0, 0);
+        loop {
+            let broken = match stream.next().await {
+                Some(Ok(chunk)) => {
+                    received += chunk.len() as u64;
+                    target.append(chunk).await.map_err(|reason| self.no_room(&reason))?;
+                    continue;
+                }
+                None if total.is_none_or(|total| received >= total) => return Ok(()),
+                None => return Err(self.short(received)),
+                Some(Err(error)) => error,
+            };
+            resumes += 1;
+            let able = self.source.adapter.abilities().ranges && resumes <= RESUMES && version.is_some();
+            if !able || !broken.is_temporary() {
+                return Err(self.failed(broken));
+            }
+            tracing::debug!(source = %self.source.name, media = %self.media, received, %broken, "a transfer is taken up again");
+            let rest = self.ask(received).await.map_err(|error| self.failed(error))?;
+            stream = match rest.content {
+                Content::Stream(stream) if rest.start == received && rest.version.as_deref() == version => {
+                    stream
+                }
+                _ => return Err(self.failed(broken)),
+            };
+        }
+    }
+
+    async fn ask(&self, from: u64) -> Result<Media, AdapterError> {
+        self.source.adapter.media(&self.media, (from > 0).then_some(from..u64::MAX)).await
+    }
+
+    /// The disk, or memory while the disk takes nothing.
+    async fn target(&self) -> Target {
+        match self.originals.files.create(&self.key).await {
+            Ok(draft) => Target::Disk(draft),
+            Err(error) => {
+                tracing::debug!(%error, "a master is held in memory");
+                Target::Memory { bytes: BytesMut::new(), most: self.originals.in_memory }
+            }
+        }
+    }
+
+    fn failed(&self, error: AdapterError) -> ServeError {
+        ServeError::from_adapter(&self.source.name, "image", error)
+    }
+
+    fn short(&self, received: u64) -> ServeError {
+        let message =
+            format!("file `{}` ended after {received} bytes, fewer than were announced", self.media);
+        ServeError::BadAnswer { name: self.source.name.clone(), message }
+    }
+
+    fn no_room(&self, reason: &str) -> ServeError {
+        tracing::warn!(source = %self.source.name, media = %self.media, reason, "a master cannot be kept");
+        ServeError::Busy
+    }
+}
+
+/// Where the bytes of a transfer go.
+enum Target {
+    Disk(Draft),
+    Memory { bytes: BytesMut, most: u64 },
+}
+
+impl Target {
+    async fn append(&mut self, chunk: Bytes) -> Result<(), String> {
+        match self {
+            Self::Disk(draft) => draft.append(chunk).await.map_err(|error| error.to_string()),
+            Self::Memory { bytes, most } if (bytes.len() + chunk.len()) as u64 <= *most => {
+                bytes.extend_from_slice(&chunk);
+                Ok(())
+            }
+            Self::Memory { most, .. } => {
+                Err(format!("the disk takes none, and it has more than {most} bytes"))
+            }
+        }
+    }
+
+    async fn finish(self) -> Result<Fetched, ServeError> {
+        match self {
+            Self::Disk(draft) => match draft.commit().await {
+                Ok(file) => Ok(Fetched::Kept(file)),
+                Err(error) => {
+                    tracing::warn!(%error, "a master cannot be kept");
+                    Err(ServeError::Busy)
+                }
+            },
+            Self::Memory { bytes, .. } => Ok(Fetched::Held(bytes.freeze())),
+        }
+    }
+}
+
+/// A place in a master that others read too: it has a position of its own.
+struct Reader {
+    master: Fetched,
+    position: u64,
+}
+
+impl Reader {
+    fn new(master: Fetched) -> Self {
+        Self { master, position: 0 }
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        match &self.master {
+            Fetched::Kept(file) => Ok(file.bytes()),
+            Fetched::Local(file) => Ok(file.metadata()?.len()),
+            Fetched::Held(bytes) => Ok(bytes.len() as u64),
+        }
+    }
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = match &self.master {
+            Fetched::Kept(file) => file.read_at(buffer, self.position)?,
+            Fetched::Local(file) => file.read_at(buffer, self.position)?,
+            Fetched::Held(bytes) => {
+                let mut cursor = Cursor::new(bytes);
+                cursor.set_position(self.position);
+                cursor.read(buffer)?
+            }
+        };
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Reader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+            SeekFrom::End(offset) => self.length()?.checked_add_signed(offset),
+        };
+        self.position = target.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(self.position)
+    }
+}

@@ -1,0 +1,127 @@
+//! From a grant to a picture: original, turn in the pool, pixels.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use tower::util::BoxCloneSyncService;
+use tower::{Layer, Service, ServiceBuilder, ServiceExt};
+
+use super::ServeError;
+use super::cache::CacheLayer;
+use super::flight::Flights;
+use super::gate::Grant;
+use super::metrics;
+use super::originals::Originals;
+use crate::iiif::image::quality::Format;
+use crate::imaging::{self, ImagingError, Job, Limits, Master, Pool};
+use crate::store::{Key, Store};
+
+/// A finished picture.
+#[derive(Clone, Debug)]
+pub struct Derivative {
+    /// The encoded file.
+    pub bytes: Bytes,
+    /// How it is encoded.
+    pub format: Format,
+}
+
+/// Takes a grant and nothing else: rendering without asking does not compile.
+pub type Derivatives = BoxCloneSyncService<Grant, Derivative, ServeError>;
+
+/// The stack around one derivative, outermost first. Single flight stands outside the cache, so
+/// that a picture whose only caller left is still kept, and no gap opens between "made" and "kept".
+pub fn derivatives(store: Arc<dyn Store>, render: Render) -> Derivatives {
+    let stack = ServiceBuilder::new().layer(FlightLayer).layer(CacheLayer::new(store)).service(render);
+    BoxCloneSyncService::new(stack)
+}
+
+/// Makes pictures.
+#[derive(Clone, Debug)]
+pub struct Render {
+    originals: Originals,
+    pool: Arc<Pool>,
+    limits: Limits,
+}
+
+impl Render {
+    /// With these masters, on these workers.
+    pub fn new(originals: Originals, pool: Arc<Pool>, limits: Limits) -> Self {
+        Self { originals, pool, limits }
+    }
+
+    async fn run(self, grant: Grant) -> Result<Derivative, ServeError> {
+        let begun = Instant::now();
+        let master = self.originals.open(&grant.source, &grant.media, &grant.version).await?;
+        let bytes = self.draw(master, grant.job).await;
+        ::metrics::counter!(metrics::RENDERS).increment(1);
+        ::metrics::histogram!(metrics::RENDER_SECONDS).record(begun.elapsed().as_secs_f64());
+        let failed = |error| ServeError::from_imaging(&grant.source.name, grant.media.as_str(), error);
+        Ok(Derivative { bytes: Bytes::from(bytes.map_err(failed)?), format: grant.format() })
+    }
+
+    /// Admitted by what the header says it will cost, the header of the very file that is drawn.
+    async fn draw(&self, mut master: Box<dyn Master>, job: Job) -> Result<Vec<u8>, ImagingError> {
+        let limits = self.limits;
+        let read = tokio::task::spawn_blocking(move || {
+            let header = imaging::header(&mut *master, &limits);
+            header.map(|header| (imaging::cost(&header, &job), master))
+        });
+        let (cost, master) =
+            read.await.unwrap_or_else(|error| Err(ImagingError::Decoder(error.to_string())))?;
+        self.pool.run(cost, move || imaging::render(master, &job, &limits)).await
+    }
+}
+
+impl Service<Grant> for Render {
+    type Response = Derivative;
+    type Error = ServeError;
+    type Future = BoxFuture<'static, Result<Derivative, ServeError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ServeError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, grant: Grant) -> Self::Future {
+        Box::pin(self.clone().run(grant))
+    }
+}
+
+/// One maker per derivative.
+#[derive(Clone, Copy, Debug)]
+struct FlightLayer;
+
+impl<S> Layer<S> for FlightLayer {
+    type Service = Flown<S>;
+
+    fn layer(&self, inner: S) -> Flown<S> {
+        Flown { inner, flights: Flights::default() }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Flown<S> {
+    inner: S,
+    flights: Flights<Key, Derivative>,
+}
+
+impl<S> Service<Grant> for Flown<S>
+where
+    S: Service<Grant, Response = Derivative, Error = ServeError> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Derivative;
+    type Error = ServeError;
+    type Future = BoxFuture<'static, Result<Derivative, ServeError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ServeError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, grant: Grant) -> Self::Future {
+        let (flights, inner) = (self.flights.clone(), self.inner.clone());
+        Box::pin(async move { flights.join(grant.key().clone(), move || inner.oneshot(grant)).await })
+    }
+}
