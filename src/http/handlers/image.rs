@@ -48,12 +48,12 @@ fn dressed(parts: &Parts, version: Version, source: &str, media: &str, grant: &G
     if let Ok(name) = HeaderValue::try_from(disposition(media, grant.canonical())) {
         headers.insert(CONTENT_DISPOSITION, name);
     }
-    let info = Address::ImageBase { version, source: source.to_owned(), media: media.to_owned() };
-    let canonical = format!("<{}/{}>;rel=\"canonical\"", parts.uris.print(&info), grant.canonical());
-    for link in [canonical, profile(version).to_owned()] {
-        if let Ok(link) = HeaderValue::try_from(link) {
-            headers.append(LINK, link);
-        }
+    let image = Address::ImageBase { version, source: source.to_owned(), media: media.to_owned() };
+    let base = parts.uris.print(&image);
+    // One line for both: some clients read only the first or the last of several.
+    let links = format!("<{base}/{}>;rel=\"canonical\",{}", grant.canonical(), profile(version));
+    if let Ok(links) = HeaderValue::try_from(links) {
+        headers.insert(LINK, links);
     }
     cacheable(&mut res, grant.max_age());
     res
