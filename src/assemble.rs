@@ -99,8 +99,13 @@ pub async fn probe(settings: &Settings, name: &str, item: &str) -> anyhow::Resul
     let parts = parts(&settings, &public, Arc::new(SystemClock))?;
     let source = parts.gate.sources().get(name)?;
     let described = parts.gate.ask(source, &ItemId::from(item)).await?;
-    let presenter =
-        Presenter { version: Version::V3, uris: &parts.uris, source: name, defaults: &source.defaults };
+    let presenter = Presenter {
+        version: Version::V3,
+        uris: &parts.uris,
+        source: name,
+        defaults: &source.defaults,
+        limits: source.image.limits(),
+    };
     let manifest = presenter.manifest(&described.record);
     Ok(Probed { record: serde_json::to_value(&described.record)?, manifest })
 }

@@ -253,6 +253,8 @@ pub struct Listed {
     pub label: Option<LanguageMap>,
     /// Who may see it; `None`: the listing does not say, the record decides.
     pub access: Option<Access>,
+    /// An image that stands for it, where the listing names one that is as open as the item.
+    pub thumbnail: Option<MediaId>,
 }
 
 /// A collection as its source tells of it.

@@ -2,9 +2,17 @@
 
 use serde_json::Value;
 
-use crate::adapter::record::{Access, Agent, Canvas, Entry, Image, Leaf, Record, Size};
+use crate::access::of_canvas;
+use crate::adapter::record::{Access, Agent, Canvas, Entry, Image, Leaf, MediaId, Record, Size};
 use crate::iiif::address::{Address, Place};
 use crate::iiif::image;
+use crate::iiif::image::geometry::Limits;
+use crate::iiif::image::quality::{Format, Quality};
+use crate::iiif::image::region::Region;
+use crate::iiif::image::request::ImageRequest;
+use crate::iiif::image::rotation::Rotation;
+use crate::iiif::image::size::Form;
+use crate::iiif::presentation::model::THUMBNAIL_SIDE;
 use crate::iiif::presentation::text::LanguageMap;
 use crate::iiif::presentation::{Version, html, model, v2, v3};
 
@@ -22,9 +30,6 @@ const PLACEHOLDER: &str = "placeholder";
 
 /// Both sides of a canvas of which nothing is known, as *cookbook 0283* has them: any size would do.
 const UNKNOWN_SIDE: u32 = 1000;
-
-/// A thumbnail is asked for as `!400,400`: sharp in the lists of today's viewers.
-const THUMBNAIL_SIDE: u32 = 400;
 
 /// Prints addresses below the public base address.
 #[derive(Clone, Debug)]
@@ -70,6 +75,8 @@ pub struct Presenter<'a> {
     pub source: &'a str,
     /// What the source says of all its items.
     pub defaults: &'a Defaults,
+    /// How large its images may be asked for.
+    pub limits: Limits,
 }
 
 impl Presenter<'_> {
@@ -91,8 +98,12 @@ impl Presenter<'_> {
     pub fn canvas(&self, record: &Record, id: &str) -> Option<Value> {
         let mut canvas = self.canvas_model(record, id)?;
         let label = self.label(record);
-        canvas.about.part_of =
-            vec![model::Reference { id: self.manifest_id(record), kind: model::Kind::Manifest, label }];
+        canvas.about.part_of = vec![model::Reference {
+            id: self.manifest_id(record),
+            kind: model::Kind::Manifest,
+            label,
+            thumbnail: None,
+        }];
         Some(match self.version {
             Version::V2 => v2::canvas(&canvas),
             Version::V3 => v3::canvas(&canvas),
@@ -215,7 +226,7 @@ impl Presenter<'_> {
         let size = usable(image.size).map(|size| (size.width, size.height));
         let annotation = model::Annotation {
             id: self.uris.print(&numbered(at, 1)),
-            body: model::Body::Image(model::Image { service: self.service(image), size }),
+            body: model::Body::Image(model::Image { service: self.service(&image.media), size }),
             target: self.canvas_id(record, &canvas.id),
         };
         model::AnnotationPage { id, items: vec![annotation] }
@@ -232,17 +243,29 @@ impl Presenter<'_> {
         }
     }
 
-    fn service(&self, image: &Image) -> model::ImageService {
+    fn service(&self, media: &MediaId) -> model::ImageService {
         let base = |version| {
-            let (source, media) = (self.source.to_owned(), image.media.to_string());
+            let (source, media) = (self.source.to_owned(), media.to_string());
             self.uris.print(&Address::ImageBase { version, source, media })
         };
         model::ImageService { v3: base(image::Version::V3), v2: base(image::Version::V2) }
     }
 
     fn thumbnail(&self, image: &Image) -> Option<model::Thumbnail> {
-        let Size { width, height } = confined(usable(image.size)?);
-        Some(model::Thumbnail { service: self.service(image), width, height })
+        let Size { width, height } = usable(image.size)?;
+        // What the image itself would answer to this request, so that the address does answer.
+        let fitting = ImageRequest {
+            region: Region::Full,
+            size: image::size::Size { caret: false, form: Form::Within(THUMBNAIL_SIDE, THUMBNAIL_SIDE) },
+            rotation: Rotation { mirror: false, degrees: 0.0 },
+            quality: Quality::Default,
+            format: Format::Jpg,
+        };
+        let small = fitting.resolve(image::Version::V3, (width, height), &self.limits).ok()?;
+        Some(model::Thumbnail {
+            service: self.service(&image.media),
+            size: Some((small.width, small.height)),
+        })
     }
 
     fn manifest_id(&self, record: &Record) -> String {
@@ -258,7 +281,12 @@ impl Presenter<'_> {
 
     fn collection_reference(&self, leaf: &Leaf, label: LanguageMap) -> model::Reference {
         let address = Address::Collection { version: self.version, place: self.place(leaf), part: None };
-        model::Reference { id: self.uris.print(&address), kind: model::Kind::Collection, label }
+        model::Reference {
+            id: self.uris.print(&address),
+            kind: model::Kind::Collection,
+            label,
+            thumbnail: None,
+        }
     }
 
     fn place(&self, leaf: &Leaf) -> Place {
@@ -278,7 +306,7 @@ impl Presenter<'_> {
 /// The canvases that may be known of, with their places from 1. Those that need a login stay: the
 /// image itself refuses.
 fn visible(record: &Record) -> impl Iterator<Item = (usize, &Canvas)> {
-    let told = |canvas: &&Canvas| !is_secret(canvas.access.unwrap_or(record.access));
+    let told = |canvas: &&Canvas| !is_secret(of_canvas(record, canvas));
     (1..).zip(record.canvases.iter().filter(told))
 }
 
@@ -294,7 +322,7 @@ fn is_secret(access: Access) -> bool {
 fn thumbnail_image(record: &Record) -> Option<&Image> {
     let sized = |image: &&Image| usable(image.size).is_some();
     let chosen = record.thumbnail.as_ref().filter(|_| record.access == Access::Open).filter(sized);
-    let open = |canvas: &&Canvas| canvas.access.unwrap_or(record.access) == Access::Open;
+    let open = |canvas: &&Canvas| of_canvas(record, canvas) == Access::Open;
     chosen.or_else(|| {
         record.canvases.iter().filter(open).filter_map(|canvas| canvas.image.as_ref()).find(sized)
     })
@@ -305,57 +333,11 @@ fn usable(size: Option<Size>) -> Option<Size> {
     size.filter(|size| size.width > 0 && size.height > 0)
 }
 
-/// As the Image API computes `!400,400`: as large as possible within, never larger than the image.
-fn confined(size: Size) -> Size {
-    let longer = size.width.max(size.height);
-    if longer <= THUMBNAIL_SIDE {
-        return size;
-    }
-    let scaled = |side: u32| {
-        let rounded =
-            (2 * u64::from(side) * u64::from(THUMBNAIL_SIDE) + u64::from(longer)) / (2 * u64::from(longer));
-        u32::try_from(rounded).map_or(THUMBNAIL_SIDE, |side| side.max(1))
-    };
-    Size { width: scaled(size.width), height: scaled(size.height) }
-}
-
 fn numbered(page: Address, number: u32) -> Address {
     match page {
         Address::AnnotationPage { version, source, item, canvas, page } => {
             Address::Annotation { version, source, item, canvas, page, number }
         }
         other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn thumbnails_fit_and_never_grow() {
-        let cases = [
-            ("a small image stays", (300, 200), (300, 200)),
-            ("an exact one stays", (400, 400), (400, 400)),
-            ("landscape", (6000, 4000), (400, 267)),
-            ("portrait", (4000, 6000), (267, 400)),
-            ("a thin strip keeps one pixel", (20000, 5), (400, 1)),
-            ("half a pixel is rounded up", (800, 401), (400, 201)),
-            ("the largest numbers", (u32::MAX, u32::MAX), (400, 400)),
-        ];
-        for (case, (width, height), (w, h)) in cases {
-            assert_eq!(confined(Size { width, height }), Size { width: w, height: h }, "{case}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_thumbnail_is_within_its_box_and_its_image(width in 1..=u32::MAX, height in 1..=u32::MAX) {
-            let small = confined(Size { width, height });
-            prop_assert!((1..=width.min(THUMBNAIL_SIDE)).contains(&small.width));
-            prop_assert!((1..=height.min(THUMBNAIL_SIDE)).contains(&small.height));
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use loggia::adapter::record::{Access, Leaf, Listed, Member, Record};
 use loggia::iiif::address::{Address, Place};
+use loggia::iiif::image::geometry::Limits;
 use loggia::iiif::presentation::Version;
 use loggia::iiif::presentation::text::LanguageMap;
 use loggia::serve::present::{self, Defaults, PART, Presenter, Uris};
@@ -32,13 +33,20 @@ fn defaults() -> Defaults {
 fn in_each_version(test: impl Fn(&Presenter<'_>)) {
     let (uris, defaults) = (Uris::new(&format!("{BASE}/")), defaults());
     for version in [Version::V2, Version::V3] {
-        test(&Presenter { version, uris: &uris, source: "books", defaults: &defaults });
+        test(&Presenter {
+            version,
+            uris: &uris,
+            source: "books",
+            defaults: &defaults,
+            limits: Limits::default(),
+        });
     }
 }
 
 fn manifest(version: Version, record: &Record) -> Value {
     let (uris, defaults) = (Uris::new(BASE), Defaults::default());
-    Presenter { version, uris: &uris, source: "books", defaults: &defaults }.manifest(record)
+    Presenter { version, uris: &uris, source: "books", defaults: &defaults, limits: Limits::default() }
+        .manifest(record)
 }
 
 fn check(version: Version, document: &Value) -> Vec<String> {
@@ -205,7 +213,13 @@ fn rights_in_words_are_shown_among_the_metadata() {
 #[test]
 fn collections_name_what_may_be_known() {
     let item = |id: &str, label: Option<&str>, access| {
-        Member::Item(Listed { id: id.into(), version: None, label: label.map(LanguageMap::none), access })
+        Member::Item(Listed {
+            id: id.into(),
+            version: None,
+            label: label.map(LanguageMap::none),
+            access,
+            thumbnail: None,
+        })
     };
     let members = [
         item("a/1", Some("One"), None),
@@ -234,8 +248,15 @@ fn collections_name_what_may_be_known() {
 
 #[test]
 fn long_collections_have_parts_that_hold_every_member_once() {
-    let item =
-        |n| Member::Item(Listed { id: format!("{n}").into(), version: None, label: None, access: None });
+    let item = |n| {
+        Member::Item(Listed {
+            id: format!("{n}").into(),
+            version: None,
+            label: None,
+            access: None,
+            thumbnail: None,
+        })
+    };
     let members: Vec<_> = (0..2 * PART + 1).map(item).collect();
     in_each_version(|presenter| {
         let get = |part| presenter.collection(&Leaf::root(), &LanguageMap::none("Books"), &members, part);

@@ -180,6 +180,8 @@ pub(super) struct ListRules {
     pub(super) label: Option<Expression<OfSource>>,
     pub(super) version: Option<Expression<OfSource>>,
     pub(super) access: Option<Expression<OfSource>>,
+    /// The file of an image that stands for the item and is as open as it, or null.
+    pub(super) thumbnail: Option<Expression<OfSource>>,
 }
 
 /// `[file]`.

@@ -162,7 +162,12 @@ pub(super) fn addresses(
 }
 
 /// One row of a listing; `None`: the definition leaves it out.
-pub(super) fn listed(rules: &ListRules, row: Value, scope: &OfSource) -> Result<Option<Listed>, Mismatch> {
+pub(super) fn listed(
+    rules: &ListRules,
+    form: Form,
+    row: Value,
+    scope: &OfSource,
+) -> Result<Option<Listed>, Mismatch> {
     let row = row.into();
     let one = |key: &str, rule: &Expression<OfSource>| field("list", key, rule, &row, scope);
     let some =
@@ -176,7 +181,9 @@ pub(super) fn listed(rules: &ListRules, row: Value, scope: &OfSource) -> Result<
     let version = some("version", &rules.version)?.map(Field::version).transpose()?;
     let access = some("access", &rules.access)?.map(|field| field.access());
     let label = label.map(|label| or_id(label, &id));
-    Ok(Some(Listed { label, version: version.flatten(), access, id }))
+    let thumbnail = some("thumbnail", &rules.thumbnail)?.map(Field::optional_string).transpose()?.flatten();
+    let thumbnail = thumbnail.map(|file| media_id::join(form, &id, &file));
+    Ok(Some(Listed { label, version: version.flatten(), access, thumbnail, id }))
 }
 
 /// Runs one expression; what goes wrong inside it is told with the key under which it stands.

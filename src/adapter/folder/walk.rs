@@ -1,13 +1,14 @@
 //! The tree as collections, and as one flat listing.
 
 use std::path::Path;
+use std::slice;
 
 use alphanumeric_sort::compare_str;
 
 use super::description::Description;
 use super::tree::{Entry, Kind, Tree};
 use super::{AdapterError, Collection, Cursor, Leaf, Listed, Page, images, stem, unreadable};
-use crate::adapter::record::{ItemId, Member};
+use crate::adapter::record::{Access, ItemId, MediaId, Member};
 use crate::iiif::presentation::text::LanguageMap;
 
 /// Folders deeper than this are left out: an id would not fit into an address any more.
@@ -21,20 +22,16 @@ pub(super) fn collection(tree: &Tree, leaf: &Leaf) -> Result<Collection, Adapter
         false => tree.locate(leaf.as_str()).filter(|e| e.kind == Kind::Folder).ok_or_else(missing)?.path,
     };
     let mut members = Vec::new();
-    if !leaf.is_root() && !images(tree, &folder)?.is_empty() {
+    if !leaf.is_root() {
         let name = leaf.as_str().rsplit('/').next().unwrap_or_default();
-        members.push(Member::Item(listed(leaf.as_str(), name, Description::of_folder(tree, &folder))));
+        members.extend(folder_item(tree, &folder, leaf.as_str(), name)?.map(Member::Item));
     }
     let below = members.len();
     for entry in entries(tree, &folder)? {
         let id = join(leaf.as_str(), &entry.name);
         match entry.kind {
             Kind::File if leaf.is_root() && tree.is_image(&entry) => {
-                members.push(Member::Item(listed(
-                    &id,
-                    stem(&entry.name),
-                    Description::of_file(tree, &entry),
-                )));
+                members.push(Member::Item(file_item(tree, &entry)));
             }
             Kind::Folder => members.extend(sub_folder(tree, &entry, &id)?),
             Kind::File => {}
@@ -56,10 +53,7 @@ fn sub_folder(tree: &Tree, entry: &Entry, id: &str) -> Result<Option<Member>, Ad
         let label = label.unwrap_or_else(|| LanguageMap::none(&entry.name));
         return Ok(Some(Member::Collection { leaf: Leaf::from(id), label }));
     }
-    if images(tree, &entry.path)?.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(Member::Item(listed(id, &entry.name, Description::of_folder(tree, &entry.path)))))
+    Ok(folder_item(tree, &entry.path, id, &entry.name)?.map(Member::Item))
 }
 
 fn has_items_below(tree: &Tree, folder: &Path, depth: usize) -> Result<bool, AdapterError> {
@@ -112,12 +106,12 @@ fn collect(
         let child = join(id, &entry.name);
         match entry.kind {
             Kind::File if id.is_empty() && !told && tree.is_image(&entry) => {
-                items.push(listed(&child, stem(&entry.name), Description::of_file(tree, &entry)));
+                items.push(file_item(tree, &entry));
             }
             Kind::File => {}
             Kind::Folder => {
-                if !told && !images(tree, &entry.path)?.is_empty() {
-                    items.push(listed(&child, &entry.name, Description::of_folder(tree, &entry.path)));
+                if !told {
+                    items.extend(folder_item(tree, &entry.path, &child, &entry.name)?);
                 }
                 collect(tree, &entry.path, &child, below, page, depth - 1, items)?;
             }
@@ -126,17 +120,40 @@ fn collect(
     Ok(())
 }
 
-/// An item in a list. Where its description cannot be read, its access is left to the record, which will say why.
-fn listed(id: &str, name: &str, description: Result<Description, AdapterError>) -> Listed {
-    let (label, access) = match description {
-        Ok(description) => (description.label(), Some(description.access())),
-        Err(_) => (None, None),
+/// A file directly in the root, as a list shows it.
+fn file_item(tree: &Tree, file: &Entry) -> Listed {
+    listed(&file.name, stem(&file.name), Description::of_file(tree, file), slice::from_ref(file), |_| {
+        file.name.clone()
+    })
+}
+
+/// A folder as a list shows it, if it directly holds images.
+fn folder_item(tree: &Tree, folder: &Path, id: &str, name: &str) -> Result<Option<Listed>, AdapterError> {
+    let images = images(tree, folder)?;
+    let item =
+        || listed(id, name, Description::of_folder(tree, folder), &images, |image| join(id, &image.name));
+    Ok((!images.is_empty()).then(item))
+}
+
+/// Where a description cannot be read, access is left to the record, which will say why.
+fn listed(
+    id: &str,
+    name: &str,
+    description: Result<Description, AdapterError>,
+    images: &[Entry],
+    media: impl Fn(&Entry) -> String,
+) -> Listed {
+    let description = description.ok();
+    let open = |image: &&Entry| {
+        let access = description.as_ref().and_then(|description| description.canvas_access(&image.name));
+        access.is_none_or(|access| access == Access::Open)
     };
     Listed {
         id: ItemId::from(id),
         version: None,
-        label: Some(label.unwrap_or_else(|| LanguageMap::none(name))),
-        access,
+        label: description.as_ref().and_then(Description::label).or_else(|| Some(LanguageMap::none(name))),
+        access: description.as_ref().map(Description::access),
+        thumbnail: images.iter().find(open).map(|image| MediaId::from(media(image))),
     }
 }
 

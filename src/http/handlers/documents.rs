@@ -15,6 +15,7 @@ use crate::iiif::address::{Address, Place};
 use crate::iiif::presentation::Version;
 use crate::serve::gate::RecordGrant;
 use crate::serve::present::{self, Presenter};
+use crate::serve::source::Source;
 
 /// What the collection of all sources is called.
 const TOP: &str = "Collections";
@@ -62,8 +63,7 @@ pub(in crate::http) async fn collection(
                 _ => Leaf::root(),
             };
             let collection = parts.collections.get(source, &leaf).await?;
-            let presenter =
-                Presenter { version, uris: &parts.uris, source: name, defaults: &source.defaults };
+            let presenter = presenter(parts, version, source);
             (presenter.collection(&leaf, &collection.label, &collection.members, part), source.record_ttl)
         }
     };
@@ -110,8 +110,7 @@ fn dressed(
 
 fn document(parts: &Parts, version: Version, address: &Address, grant: &RecordGrant) -> Option<Value> {
     let source = &grant.source;
-    let presenter =
-        Presenter { version, uris: &parts.uris, source: &source.name, defaults: &source.defaults };
+    let presenter = presenter(parts, version, source);
     let record = &grant.described.record;
     match address {
         Address::Manifest { .. } => Some(presenter.manifest(record)),
@@ -123,6 +122,11 @@ fn document(parts: &Parts, version: Version, address: &Address, grant: &RecordGr
         }
         _ => None,
     }
+}
+
+fn presenter<'a>(parts: &'a Parts, version: Version, source: &'a Source) -> Presenter<'a> {
+    let (defaults, limits) = (&source.defaults, source.image.limits());
+    Presenter { version, uris: &parts.uris, source: &source.name, defaults, limits }
 }
 
 /// The item that a document belongs to.

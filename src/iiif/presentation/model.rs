@@ -81,15 +81,17 @@ pub struct ImageService {
 }
 
 /// A small picture that stands for the whole. It is never larger than its image.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thumbnail {
     /// The image that it is made of.
     pub service: ImageService,
-    /// Pixels from left to right.
-    pub width: u32,
-    /// Pixels from top to bottom.
-    pub height: u32,
+    /// Width and height in pixels; where the image's size is not known, it fits into
+    /// [`THUMBNAIL_SIDE`] squared.
+    pub size: Option<(u32, u32)>,
 }
+
+/// Thumbnails fit into a box of so many pixels each way: sharp in the lists of today's viewers.
+pub const THUMBNAIL_SIDE: u32 = 400;
 
 /// A list of objects and of further collections.
 #[derive(Clone, Debug, Default)]
@@ -132,6 +134,8 @@ pub struct Reference {
     pub kind: Kind,
     /// What it is called; never empty for a member of a collection.
     pub label: LanguageMap,
+    /// What it looks like.
+    pub thumbnail: Option<Thumbnail>,
 }
 
 /// Documents that others refer to.

@@ -9,7 +9,7 @@ use super::document::{Document, each};
 use super::html::html_for_2;
 use super::model::{
     Annotation, Body, Canvas, Collection, Description, Entry, Image, ImageService, Kind, Link, Manifest,
-    Paging, Reference, Thumbnail,
+    Paging, Reference, THUMBNAIL_SIDE, Thumbnail,
 };
 use super::text::LanguageMap;
 
@@ -127,8 +127,12 @@ fn write_image(image: &Image) -> Document {
 
 /// `w,` is the canonical size of 2.1. The server derives the height, so none is promised here.
 fn write_thumbnail(thumbnail: &Thumbnail) -> Document {
+    let size = match thumbnail.size {
+        Some((width, _)) => format!("{width},"),
+        None => format!("!{THUMBNAIL_SIDE},{THUMBNAIL_SIDE}"),
+    };
     Document::default()
-        .with("@id", format!("{}/full/{},/0/default.jpg", thumbnail.service.v2, thumbnail.width))
+        .with("@id", format!("{}/full/{size}/0/default.jpg", thumbnail.service.v2))
         .with("@type", "dctypes:Image")
         .with("format", "image/jpeg")
         .with("service", write_service(&thumbnail.service))
@@ -168,6 +172,7 @@ fn write_member(member: &Reference) -> Document {
         .with("@id", member.id.as_str())
         .with("@type", kind)
         .with("label", text(&member.label))
+        .with("thumbnail", member.thumbnail.as_ref().map(write_thumbnail))
         .with("viewingHint", hint)
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::document::{Document, each};
 use super::model::{
     Agent, Annotation, AnnotationPage, Body, Canvas, Collection, Description, Entry, Image, ImageService,
-    Kind, Link, Manifest, Reference, Thumbnail,
+    Kind, Link, Manifest, Reference, THUMBNAIL_SIDE, Thumbnail,
 };
 
 /// What makes a document one of 3.0; also the profile of its media type.
@@ -101,13 +101,18 @@ fn write_image(image: &Image) -> Document {
 }
 
 fn write_thumbnail(thumbnail: &Thumbnail) -> Document {
-    let Thumbnail { service, width, height } = thumbnail;
+    let Thumbnail { service, size } = thumbnail;
+    let (width, height) = size.unzip();
+    let size = match size {
+        Some((width, height)) => format!("{width},{height}"),
+        None => format!("!{THUMBNAIL_SIDE},{THUMBNAIL_SIDE}"),
+    };
     Document::default()
-        .with("id", format!("{}/full/{width},{height}/0/default.jpg", service.v3))
+        .with("id", format!("{}/full/{size}/0/default.jpg", service.v3))
         .with("type", "Image")
         .with("format", "image/jpeg")
-        .with("height", *height)
-        .with("width", *width)
+        .with("height", height)
+        .with("width", width)
         .with("service", write_services(service))
 }
 
@@ -147,5 +152,9 @@ fn write_reference(reference: &Reference) -> Document {
         Kind::Manifest => "Manifest",
         Kind::Collection => "Collection",
     };
-    Document::default().with("id", reference.id.as_str()).with("type", kind).with("label", &reference.label)
+    Document::default()
+        .with("id", reference.id.as_str())
+        .with("type", kind)
+        .with("label", &reference.label)
+        .with("thumbnail", each(reference.thumbnail.as_slice(), write_thumbnail))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::adapter::record::{Leaf, Member};
+use crate::adapter::record::{Access, Leaf, Listed, Member};
 use crate::iiif::address::{Address, Place};
 use crate::iiif::presentation::text::LanguageMap;
 use crate::iiif::presentation::{Version, html, model, v2, v3};
@@ -65,12 +65,23 @@ impl Presenter<'_> {
                 let (version, source) = (Some(self.version), self.source.to_owned());
                 let address = Address::Manifest { version, source, item: item.id.to_string() };
                 let label = self.member_label(item.label.as_ref(), item.id.as_str());
-                Some(model::Reference { id: self.uris.print(&address), kind: model::Kind::Manifest, label })
+                Some(model::Reference {
+                    id: self.uris.print(&address),
+                    kind: model::Kind::Manifest,
+                    label,
+                    thumbnail: self.listed_thumbnail(item),
+                })
             }
             Member::Collection { leaf, label } => {
                 Some(self.collection_reference(leaf, self.member_label(Some(label), leaf.as_str())))
             }
         }
+    }
+
+    /// Only of what is open: whoever reads a list could not see any other.
+    fn listed_thumbnail(&self, item: &Listed) -> Option<model::Thumbnail> {
+        let media = item.thumbnail.as_ref().filter(|_| item.access == Some(Access::Open))?;
+        Some(model::Thumbnail { service: self.service(media), size: None })
     }
 
     /// Members must have a label: at worst their id.
@@ -158,7 +169,7 @@ fn reference(
     label: LanguageMap,
 ) -> model::Reference {
     let id = uris.print(&Address::Collection { version, place, part });
-    model::Reference { id, kind: model::Kind::Collection, label }
+    model::Reference { id, kind: model::Kind::Collection, label, thumbnail: None }
 }
 
 /// How many members stand before a part; parts are counted from 1.
