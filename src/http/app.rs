@@ -79,6 +79,7 @@ impl App {
                 documents::collection(parts, headers, version, place, part).await
             }
             Address::Home => Ok(documents::home(parts)),
+            Address::Problems => Ok(documents::problems()),
             Address::Item { source, item } => documents::item(parts, source, item).await,
             // Answered by the layer in front of all that may be full.
             Address::Health | Address::Ready | Address::Metrics => {
@@ -93,6 +94,7 @@ impl App {
 fn labels(address: &Address) -> (RouteClass, Option<SourceName>) {
     let (class, source) = match address {
         Address::Home => ("home", None),
+        Address::Problems => ("problems", None),
         Address::Image { source, .. } => ("image", Some(source)),
         Address::ImageInfo { source, .. } => ("info", Some(source)),
         Address::ImageBase { source, .. } => ("image-base", Some(source)),

@@ -13,6 +13,7 @@ use super::client::Route;
 use super::method::GET_ONLY;
 use super::problem::{Kind, written};
 use super::{Body, Client, Problem, PublicUrl, request_id};
+use crate::iiif::address::Address;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// The text format of Prometheus, version 0.0.4.
@@ -64,9 +65,9 @@ impl Health {
     fn answer(&self, req: &Request<Body>) -> Option<Response<Body>> {
         let path = req.uri().path();
         let answer: fn(&Self, &Request<Body>) -> Result<Response<Body>, Problem> = match path {
-            "/health" => |_, _| Ok(plain(TEXT, "alive\n")),
-            "/ready" => |health, _| health.ready(),
-            "/metrics" => Self::metrics,
+            Address::HEALTH => |_, _| Ok(plain(TEXT, "alive\n")),
+            Address::READY => |health, _| health.ready(),
+            Address::METRICS => Self::metrics,
             _ => return None,
         };
         let asks = matches!(*req.method(), Method::GET | Method::HEAD);

@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use super::around::Inner;
 use super::{Body, PublicUrl, request_id};
+use crate::iiif::address::Address;
 
-/// The address, below the public one, of the page that explains every kind.
-pub const PAGE: &str = "/docs/problems";
+/// The page that explains every kind.
+pub const PAGE: &str = include_str!("../../docs/problems.md");
 
 /// The content type of a problem.
 pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -173,7 +174,7 @@ impl Problem {
     pub(super) fn document(&self, public: &PublicUrl, request_id: &str) -> String {
         let internal = || format!("The log has the cause under the request id {request_id}.");
         let document = Document {
-            kind: format!("{}{PAGE}#{}", public.as_str(), self.kind.name()),
+            kind: format!("{public}{}#{}", Address::PROBLEMS, self.kind.name()),
             title: self.kind.title(),
             status: self.status.as_u16(),
             detail: if self.kind == Kind::Internal { &internal() } else { &self.detail },

@@ -60,6 +60,8 @@ pub enum Address {
     Ready,
     /// `/metrics`: figures for operators.
     Metrics,
+    /// `/docs/problems`: what error answers mean; each names its paragraph there.
+    Problems,
 }
 
 /// The last four segments of an image request, decoded, not yet understood.
@@ -99,6 +101,15 @@ pub enum AddressError {
 }
 
 impl Address {
+    /// Path of [`Address::Health`], for who has to know it before anything is parsed.
+    pub const HEALTH: &str = "/health";
+    /// Path of [`Address::Ready`].
+    pub const READY: &str = "/ready";
+    /// Path of [`Address::Metrics`].
+    pub const METRICS: &str = "/metrics";
+    /// Path of [`Address::Problems`].
+    pub const PROBLEMS: &str = "/docs/problems";
+
     /// Reads a path as it was sent: still percent-encoded, without the query.
     pub fn parse(path: &str) -> Result<Self, AddressError> {
         let nothing = || AddressError::NotFound(path.chars().take(200).collect());
@@ -117,6 +128,7 @@ fn find(raw: &[&str], text: &[&str]) -> Option<Address> {
         ["health"] => Some(Address::Health),
         ["ready"] => Some(Address::Ready),
         ["metrics"] => Some(Address::Metrics),
+        ["docs", "problems"] => Some(Address::Problems),
         ["item", name, ref item @ ..] => Some(Address::Item { source: source(name)?, item: join(item)? }),
         ["iiif", "manifest", name, ref item @ ..] => {
             Some(Address::Manifest { version: None, source: source(name)?, item: join(item)? })
@@ -276,9 +288,10 @@ impl fmt::Display for Address {
                 part.map_or(Ok(()), |part| write!(f, "/part-{part}"))
             }
             Self::Item { source, item } => write!(f, "/item/{source}/{}", encode(item)),
-            Self::Health => f.write_str("/health"),
-            Self::Ready => f.write_str("/ready"),
-            Self::Metrics => f.write_str("/metrics"),
+            Self::Health => f.write_str(Self::HEALTH),
+            Self::Ready => f.write_str(Self::READY),
+            Self::Metrics => f.write_str(Self::METRICS),
+            Self::Problems => f.write_str(Self::PROBLEMS),
         }
     }
 }
@@ -535,7 +548,7 @@ mod tests {
         ];
         prop_oneof![
             image_address(),
-            proptest::sample::select(vec![Address::Home, Address::Health, Address::Ready, Address::Metrics]),
+            proptest::sample::select(vec![Address::Home, Address::Health, Address::Ready, Address::Metrics, Address::Problems]),
             (proptest::option::of(version()), source(), id())
                 .prop_map(|(version, source, item)| Address::Manifest { version, source, item }),
             (version(), source(), id(), id()).prop_map(|(version, source, item, canvas)| Address::Canvas {

@@ -9,7 +9,7 @@ use super::{cacheable, see_other};
 use crate::adapter::record::Leaf;
 use crate::http::app::{Outcome, Parts};
 use crate::http::conditional::{Validator, not_modified};
-use crate::http::problem::Kind;
+use crate::http::problem::{self, Kind};
 use crate::http::{Body, Problem, negotiate};
 use crate::iiif::address::{Address, Place};
 use crate::iiif::presentation::Version;
@@ -88,6 +88,13 @@ pub(in crate::http) async fn item(parts: &Parts, source: String, item: String) -
 pub(in crate::http) fn home(parts: &Parts) -> Response<Body> {
     let top = Address::Collection { version: Version::V3, place: Place::Top, part: None };
     see_other(&parts.uris.print(&top))
+}
+
+/// What error answers mean, as text that reads well without being rendered.
+pub(in crate::http) fn problems() -> Response<Body> {
+    let mut res = Response::new(Body::from(problem::PAGE));
+    res.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/markdown; charset=utf-8"));
+    res
 }
 
 /// The answer without its body.
