@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -35,7 +34,7 @@ use crate::telemetry;
 use crate::upstream::{self, Upstream};
 
 /// Listens and answers until `stop` ends, then lets running requests finish. `started` is told
-/// the address once it is listened on.
+/// the address once everything is in place.
 pub async fn serve(
     settings: &Settings,
     metrics: PrometheusHandle,
@@ -44,33 +43,42 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let server = &settings.server;
     let listener = listen::bind(server.listen).await?;
+    let admin = match server.admin {
+        Some(admin) => Some(listen::bind(admin).await?),
+        None => None,
+    };
     let address = listener.local_addr()?;
     let public = server.public_url(address);
     let app = App::new(parts(settings, &public, Arc::new(SystemClock))?);
 
-    let (stopping, _) = watch::channel(());
-    let stopped = |mut stopping: watch::Receiver<()>| async move {
-        let _ = stopping.changed().await;
+    let (stopping, stopped) = watch::channel(false);
+    let stack = |exposure| {
+        let stopped = stopped.clone();
+        let ready =
+            move || if *stopped.borrow() { Err("the gateway is stopping".to_owned()) } else { Ok(()) };
+        let health = Health { ready: Readiness::new(ready), metrics: metrics.clone(), exposure };
+        stack(app.clone(), Outer::new(server, public.clone(), health))
     };
-    let exposure = if server.admin.is_some() { Exposure::Nobody } else { Exposure::ThisMachine };
-    let front = outer(&app, settings, &public, &metrics, exposure);
-    let front = listen::serve(listener, front, server.into(), stopped(stopping.subscribe()));
+    let until = |mut stopped: watch::Receiver<bool>| async move {
+        // The sender lives as long as this function: there is nothing but the change to wait for.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
+    let exposure = if admin.is_some() { Exposure::Nobody } else { Exposure::ThisMachine };
+    let front = listen::serve(listener, stack(exposure), server.into(), until(stopped.clone()));
     let operators = async {
-        let Some(admin) = server.admin else { return Ok(()) };
-        let listener = listen::bind(admin).await?;
-        let stack = outer(&app, settings, &public, &metrics, Exposure::Everybody);
-        listen::serve(listener, stack, server.into(), stopped(stopping.subscribe())).await;
-        anyhow::Ok(())
+        if let Some(listener) = admin {
+            listen::serve(listener, stack(Exposure::Everybody), server.into(), until(stopped.clone())).await;
+        }
     };
     started(address, &public);
     let ended = async {
         stop.await;
         tracing::info!("stopping: no new connections, running requests may finish");
-        stopping.send_replace(());
+        stopping.send_replace(true);
     };
-    let ((), front, operators) = tokio::join!(ended, front, operators);
+    let ((), front, ()) = tokio::join!(ended, front, operators);
     tracing::info!(accepted = front.accepted, drained = front.drained, aborted = front.aborted, "stopped");
-    operators
+    Ok(())
 }
 
 /// The gateway without a listener, for tests and benchmarks: requests in, answers out.
@@ -78,7 +86,8 @@ pub fn in_process(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<
     let public = settings.server.public_url(settings.server.listen);
     let app = App::new(parts(settings, &public, clock)?);
     let metrics = telemetry::recorder().handle();
-    Ok(outer(&app, settings, &public, &metrics, Exposure::ThisMachine))
+    let health = Health { ready: Readiness::new(|| Ok(())), metrics, exposure: Exposure::ThisMachine };
+    Ok(stack(app, Outer::new(&settings.server, public, health)))
 }
 
 /// What a source says of one item, asked anew, past all caches.
@@ -110,18 +119,6 @@ pub async fn probe(settings: &Settings, name: &str, item: &str) -> anyhow::Resul
     Ok(Probed { record: serde_json::to_value(&described.record)?, manifest })
 }
 
-fn outer(
-    app: &App,
-    settings: &Settings,
-    public: &PublicUrl,
-    metrics: &PrometheusHandle,
-    exposure: Exposure,
-) -> Stack {
-    // Nothing that the gateway depends on can be missing once it runs: sources are allowed to be away.
-    let health = Health { ready: Readiness::new(|| Ok(())), metrics: metrics.clone(), exposure };
-    stack(app.clone(), Outer::new(&settings.server, public.clone(), health))
-}
-
 /// What the handlers work with.
 fn parts(settings: &Settings, public: &PublicUrl, clock: Arc<dyn Clock>) -> anyhow::Result<Parts> {
     let dir = &settings.cache.dir;
@@ -135,12 +132,12 @@ fn parts(settings: &Settings, public: &PublicUrl, clock: Arc<dyn Clock>) -> anyh
 
     let limits = settings.limits.limits();
     let originals = Originals::new(originals, limits.memory / 4);
-    let facts = Facts::new(store.clone(), originals.clone(), limits);
+    let facts = Facts::new(store.clone(), originals.clone(), limits, Arc::clone(&clock));
     let records = Records::new(store.clone(), facts.clone(), Arc::clone(&clock));
     let pool = Arc::new(Pool::new(&settings.limits));
     Ok(Parts {
         gate: Gate::new(sources(settings)?, records.clone(), facts),
-        collections: Collections::new(records, clock),
+        collections: Collections::new(store.clone(), records, clock),
         derivatives: derivatives(store, Render::new(originals, pool, limits)),
         finished,
         uris: Uris::new(public.as_str()),
@@ -149,9 +146,10 @@ fn parts(settings: &Settings, public: &PublicUrl, clock: Arc<dyn Clock>) -> anyh
 
 fn sources(settings: &Settings) -> anyhow::Result<Sources> {
     let source = |(name, source): (&String, &SourceSettings)| {
+        let adapter = adapter(settings, name, source).with_context(|| format!("source `{name}`"))?;
         Ok(Source {
             name: name.clone(),
-            adapter: adapter(settings, name, source).with_context(|| format!("source `{name}`"))?,
+            identity: adapter.identity(),
             defaults: Defaults {
                 label: source.label.clone(),
                 language: source.language.clone(),
@@ -160,21 +158,16 @@ fn sources(settings: &Settings) -> anyhow::Result<Sources> {
                 provider: source.provider.iter().cloned().collect(),
             },
             image: settings.image.with(&source.image),
-            record_ttl: record_ttl(source),
+            record_ttl: match source.record_ttl {
+                Some(ttl) => *ttl,
+                None => adapter.freshness().unwrap_or(*SourceSettings::RECORD_TTL),
+            },
+            max_age: *source.record_ttl.unwrap_or(SourceSettings::RECORD_TTL),
+            adapter,
             stale: *source.stale,
         })
     };
     settings.sources.iter().map(source).collect()
-}
-
-/// A folder is asked anew after seconds: that costs nothing, and who changes a file wants to see it.
-fn record_ttl(source: &SourceSettings) -> Duration {
-    const FOLDER: Duration = Duration::from_secs(2);
-    match (source.adapter.as_str(), source.record_ttl) {
-        (_, Some(ttl)) => *ttl,
-        ("folder", None) => FOLDER,
-        (_, None) => *SourceSettings::RECORD_TTL,
-    }
 }
 
 fn adapter(settings: &Settings, name: &str, source: &SourceSettings) -> anyhow::Result<Arc<dyn Adapter>> {

@@ -34,16 +34,24 @@ pub trait Adapter: Send + Sync + Debug + 'static {
     /// What this adapter can do.
     fn abilities(&self) -> Abilities;
 
+    /// What the answers of this source depend on, beside the questions: another system, or the same
+    /// one read by another definition, has another identity. It is part of every key under which
+    /// answers are kept.
+    fn identity(&self) -> String {
+        String::new()
+    }
+
+    /// How long a record is good where the settings do not say; `None`: as long as for every system.
+    fn freshness(&self) -> Option<Duration> {
+        None
+    }
+
     /// The description of one item, freshly asked for.
     async fn record(&self, id: &ItemId) -> Result<Record, AdapterError>;
 
     /// The item that a media id belongs to; pure. Every decision about its pixels uses that
     /// item's record. `None`: no item of this source can have such a media id, it stays closed.
     fn item_of(&self, id: &MediaId) -> Option<ItemId>;
-
-    /// What the source says of one file without sending it, where that is cheaper than asking
-    /// for the record. `Ok(None)`: it has no such means.
-    async fn facts(&self, id: &MediaId) -> Result<Option<FileFacts>, AdapterError>;
 
     /// The bytes of one file, all of them or a range. An adapter without the ability `ranges`
     /// (or a server that ignores them) answers from the first byte; [`Media::start`] tells.
@@ -58,17 +66,6 @@ pub trait Adapter: Send + Sync + Debug + 'static {
     async fn collection(&self, _leaf: &Leaf, _after: Option<&Cursor>) -> Result<Collection, AdapterError> {
         Err(AdapterError::Unsupported("collections"))
     }
-}
-
-/// What a source says of one file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FileFacts {
-    /// Media type, e.g. `image/tiff`.
-    pub format: Option<String>,
-    /// Length in bytes.
-    pub bytes: Option<u64>,
-    /// Changes whenever the bytes change.
-    pub version: Option<String>,
 }
 
 /// The bytes of a file, or of a part of it.

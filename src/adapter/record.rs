@@ -243,7 +243,7 @@ pub struct Page<T> {
 }
 
 /// An item as a listing tells of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Listed {
     /// Its id within the source.
     pub id: ItemId,
@@ -262,12 +262,14 @@ pub struct Listed {
 pub struct Collection {
     /// What it is called; may be empty.
     pub label: LanguageMap,
+    /// The collection that it is directly part of; `None` for the whole source.
+    pub parent: Option<Leaf>,
     /// One page of what is directly in it.
     pub members: Page<Member>,
 }
 
 /// A direct member of a collection.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Member {
     /// An item.
     Item(Listed),

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -13,6 +14,9 @@ use crate::serve::present::Uris;
 use crate::settings::Settings;
 use crate::settings::load::Environment;
 use crate::{assemble, telemetry};
+
+/// How long work that nobody waits for any more may take to end.
+const LAST: Duration = Duration::from_secs(2);
 
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
@@ -27,13 +31,16 @@ impl Serve {
         telemetry::log(&settings.log).map_err(Failure::other)?;
         let metrics = telemetry::metrics().map_err(Failure::other)?;
         let runtime = super::runtime()?;
-        runtime.block_on(async {
+        let served = runtime.block_on(async {
             let upkeep = tokio::spawn(telemetry::upkeep(metrics.clone()));
             let started = |address, public: &PublicUrl| announce(&settings, address, public, out);
             let served = assemble::serve(&settings, metrics, stop()?, started).await;
             upkeep.abort();
             served.map_err(Failure::other)
-        })
+        });
+        // What still blocks now (a dead network mount) must not keep the process.
+        runtime.shutdown_timeout(LAST);
+        served
     }
 }
 

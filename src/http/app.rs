@@ -72,9 +72,7 @@ impl App {
             Address::ImageInfo { version, source, media } => {
                 info::info(parts, headers, version, &source, &media).await
             }
-            Address::ImageBase { version, source, media } => {
-                Ok(info::base(parts, &Address::ImageInfo { version, source, media }))
-            }
+            Address::ImageBase { version, source, media } => info::base(parts, version, source, media).await,
             Address::Collection { version, place, part } => {
                 documents::collection(parts, headers, version, place, part).await
             }

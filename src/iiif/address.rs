@@ -548,7 +548,13 @@ mod tests {
         ];
         prop_oneof![
             image_address(),
-            proptest::sample::select(vec![Address::Home, Address::Health, Address::Ready, Address::Metrics, Address::Problems]),
+            proptest::sample::select(vec![
+                Address::Home,
+                Address::Health,
+                Address::Ready,
+                Address::Metrics,
+                Address::Problems
+            ]),
             (proptest::option::of(version()), source(), id())
                 .prop_map(|(version, source, item)| Address::Manifest { version, source, item }),
             (version(), source(), id(), id()).prop_map(|(version, source, item, canvas)| Address::Canvas {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tower::{Layer, Service, ServiceExt};
 
 use super::ServeError;
 use super::gate::Grant;
-use super::render::Derivative;
 use crate::store::Store;
 
 /// A derivative never becomes wrong, since its key names the version of its master; unused ones are evicted.
@@ -45,12 +45,12 @@ pub struct Cached<S> {
 
 impl<S> Service<Grant> for Cached<S>
 where
-    S: Service<Grant, Response = Derivative, Error = ServeError> + Clone + Send + 'static,
+    S: Service<Grant, Response = Bytes, Error = ServeError> + Clone + Send + 'static,
     S::Future: Send,
 {
-    type Response = Derivative;
+    type Response = Bytes;
     type Error = ServeError;
-    type Future = BoxFuture<'static, Result<Derivative, ServeError>>;
+    type Future = BoxFuture<'static, Result<Bytes, ServeError>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ServeError>> {
         Poll::Ready(Ok(()))
@@ -61,13 +61,13 @@ where
         Box::pin(async move {
             // A cache that fails is a miss: this is the one place where that is forgiven.
             match store.get(grant.key()).await {
-                Ok(Some(bytes)) => return Ok(Derivative { bytes, format: grant.format() }),
+                Ok(Some(bytes)) => return Ok(bytes),
                 Ok(None) => {}
                 Err(error) => tracing::debug!(%error, "the cache cannot be read, going on without"),
             }
             let key = grant.key().clone();
             let derivative = inner.oneshot(grant).await?;
-            if let Err(error) = store.put(&key, derivative.bytes.clone(), KEPT).await {
+            if let Err(error) = store.put(&key, derivative.clone(), KEPT).await {
                 tracing::debug!(%error, "the cache takes nothing, going on without");
             }
             Ok(derivative)

@@ -1,91 +1,78 @@
 //! What is in a source: its collections, or where it knows none, its whole listing as one.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use quick_cache::sync::Cache;
+use serde::{Deserialize, Serialize};
 
 use super::ServeError;
-use super::flight::Flights;
 use super::records::Records;
+use super::remembered::{Remembered, Weigh};
 use super::source::Source;
 use crate::access::{Action, Verdict, decide};
 use crate::adapter::AdapterError;
 use crate::adapter::record::{Collection, Cursor, Leaf, Member, Page};
 use crate::clock::Clock;
 use crate::iiif::presentation::text::LanguageMap;
+use crate::store::Store;
 
-/// Collections in memory.
-const IN_MEMORY: usize = 1000;
-/// Members that are read of one collection: a viewer shows no more, and nobody scrolls further.
-const MOST: usize = 10_000;
+/// Collections in memory, in bytes of their JSON.
+const IN_MEMORY: u64 = 64 << 20;
+/// Members that are read of one collection, in parts of a thousand: more than anybody looks
+/// through, few enough to be asked for while somebody waits.
+const MOST: usize = 20_000;
+/// Pages that are read of one collection: a listing that goes round in circles has an end.
+const PAGES: usize = 1_000;
 /// Records that are asked for at the same time where a listing does not tell access.
 const ASKED: usize = 8;
 
 /// Collections of all sources.
 #[derive(Clone, Debug)]
 pub struct Collections {
-    memory: Arc<Cache<Name, Arc<Collected>>>,
-    flights: Flights<Name, Arc<Collected>>,
+    remembered: Remembered<Collected>,
     records: Records,
-    clock: Arc<dyn Clock>,
 }
 
-type Name = (String, Leaf);
-
-/// A collection as it was told at some time.
-#[derive(Debug)]
+/// A collection, as far as everybody may know of it.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Collected {
     /// What it is called; may be empty.
     pub label: LanguageMap,
-    /// What is directly in it, as far as everybody may know of it.
+    /// What it is part of, within its source; the source itself is part of all.
+    pub parent: Option<Leaf>,
+    /// What is directly in it.
     pub members: Vec<Member>,
-    read: SystemTime,
+}
+
+impl Weigh for Collected {
+    fn weight(&self) -> u64 {
+        /// Id and label of a member, with what holds them.
+        const MEMBER: u64 = 300;
+        MEMBER * (1 + self.members.len() as u64)
+    }
 }
 
 impl Collections {
-    /// Access that a listing does not tell is read from `records`.
-    pub fn new(records: Records, clock: Arc<dyn Clock>) -> Self {
-        Self { memory: Arc::new(Cache::new(IN_MEMORY)), flights: Flights::default(), records, clock }
+    /// Collections that outlive a restart in `store`. Access that a listing does not tell is read from `records`.
+    pub fn new(store: Arc<dyn Store>, records: Records, clock: Arc<dyn Clock>) -> Self {
+        Self { remembered: Remembered::new("collection", IN_MEMORY, store, clock), records }
     }
 
     /// A collection. While its source does not answer, an older state of it is told.
     pub async fn get(&self, source: &Arc<Source>, leaf: &Leaf) -> Result<Arc<Collected>, ServeError> {
-        let name = (source.name.clone(), leaf.clone());
-        let earlier = self.memory.get(&name);
-        if let Some(collected) = earlier.as_ref().filter(|earlier| self.age(earlier) < source.record_ttl) {
-            return Ok(Arc::clone(collected));
-        }
-        let (this, asked, flown) = (self.clone(), Arc::clone(source), name.clone());
-        let outcome = self.flights.join(name, move || async move { this.read(&asked, flown).await }).await;
-        match (outcome, earlier) {
-            (Err(error), Some(earlier))
-                if error.is_temporary() && self.age(&earlier) < source.record_ttl + source.stale =>
-            {
-                let age_s = self.age(&earlier).as_secs();
-                tracing::warn!(source = %source.name, collection = %leaf, age_s, %error, "told from an older listing");
-                Ok(earlier)
-            }
-            (outcome, _) => outcome,
-        }
+        let (this, asked, wanted) = (self.clone(), Arc::clone(source), leaf.clone());
+        let ask = move || async move { this.read(&asked, &wanted).await };
+        self.remembered.get(source, leaf.as_str(), ask).await
     }
 
-    fn age(&self, collected: &Collected) -> Duration {
-        self.clock.now().duration_since(collected.read).unwrap_or_default()
-    }
-
-    async fn read(&self, source: &Arc<Source>, name: Name) -> Result<Arc<Collected>, ServeError> {
-        let read = self.clock.now();
-        let (label, found) = all(source, &name.1)
-            .await
-            .map_err(|error| ServeError::from_adapter(&source.name, "collection", error))?;
+    async fn read(&self, source: &Arc<Source>, leaf: &Leaf) -> Result<Collected, ServeError> {
+        let found = all(source, leaf).await;
+        let Collection { label, parent, members } =
+            found.map_err(|error| ServeError::from_adapter(&source.name, "collection", error))?;
         // Made before the stream: a closure inside of it could not be sent between threads.
-        let asked: Vec<_> = found.into_iter().map(|member| self.visible(source, member)).collect();
+        let asked: Vec<_> = members.items.into_iter().map(|member| self.visible(source, member)).collect();
         let visible: Vec<Option<Member>> = stream::iter(asked).buffered(ASKED).try_collect().await?;
-        let collected = Arc::new(Collected { label, members: visible.into_iter().flatten().collect(), read });
-        self.memory.insert(name, Arc::clone(&collected));
-        Ok(collected)
+        Ok(Collected { label, parent, members: visible.into_iter().flatten().collect() })
     }
 
     async fn visible(&self, source: &Arc<Source>, member: Member) -> Result<Option<Member>, ServeError> {
@@ -93,8 +80,12 @@ impl Collections {
         let access = match listed.access {
             Some(access) => access,
             None => match self.records.get(source, &listed.id).await {
-                Ok(known) => known.record.access,
-                Err(error @ (ServeError::NotFound { .. } | ServeError::BadAnswer { .. })) => {
+                Ok(known) => known.record().access,
+                Err(
+                    error @ (ServeError::NotFound { .. }
+                    | ServeError::BadAnswer { .. }
+                    | ServeError::Unreadable { .. }),
+                ) => {
                     tracing::debug!(source = %source.name, item = %listed.id, %error, "an item is left out of its collection");
                     return Ok(None);
                 }
@@ -105,23 +96,25 @@ impl Collections {
     }
 }
 
-/// All pages of a collection, up to [`MOST`] members.
-async fn all(source: &Source, leaf: &Leaf) -> Result<(LanguageMap, Vec<Member>), AdapterError> {
-    let mut found = Vec::new();
-    let mut after = None;
-    loop {
-        let Collection { label, members } = page(source, leaf, after.as_ref()).await?;
-        found.extend(members.items);
-        match members.next {
-            None => return Ok((label, found)),
-            Some(_) if found.len() >= MOST => {
-                tracing::warn!(source = %source.name, collection = %leaf, "a collection is cut after {MOST} members");
-                found.truncate(MOST);
-                return Ok((label, found));
-            }
-            next => after = next,
+/// All pages of a collection as one, up to [`MOST`] members.
+async fn all(source: &Source, leaf: &Leaf) -> Result<Collection, AdapterError> {
+    let mut whole = page(source, leaf, None).await?;
+    for _ in 1..PAGES {
+        let members = &mut whole.members;
+        let Some(after) = members.next.take() else { break };
+        if members.items.len() > MOST {
+            break;
         }
+        let more = page(source, leaf, Some(&after)).await?.members;
+        members.items.extend(more.items);
+        members.next = more.next;
     }
+    let members = &mut whole.members;
+    if members.items.len() > MOST || members.next.is_some() {
+        tracing::warn!(source = %source.name, collection = %leaf, "a collection is cut after {MOST} members");
+        members.items.truncate(MOST);
+    }
+    Ok(whole)
 }
 
 /// One page of a collection; of a source without collections the root is its listing.
@@ -138,5 +131,5 @@ async fn page(source: &Source, leaf: &Leaf, after: Option<&Cursor>) -> Result<Co
         false => Page { items: Vec::new(), next: None },
     };
     let members = Page { items: members.items.into_iter().map(Member::Item).collect(), next: members.next };
-    Ok(Collection { label: LanguageMap::default(), members })
+    Ok(Collection { label: LanguageMap::default(), parent: None, members })
 }

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -16,6 +17,7 @@ use super::originals::Originals;
 use super::source::Source;
 use crate::adapter::record::{Image, MediaId, Size};
 use crate::adapter::{Content, Media};
+use crate::clock::Clock;
 use crate::iiif::image::quality::Tone;
 use crate::imaging::{self, ImagingError, Limits, Master, Parts, Sniff};
 use crate::store::{Key, Store};
@@ -30,15 +32,22 @@ const FORWARD: u64 = 1 << 20;
 const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Facts in memory: some hundred bytes each.
 const IN_MEMORY: usize = 100_000;
+/// Files that are no images, in memory.
+const REFUSED: usize = 10_000;
+/// How long a file is believed to be no image: its version may stay while it is mended.
+const BELIEVED: Duration = Duration::from_secs(30);
 
 /// Sizes and kinds of masters, remembered under source, file and version.
 #[derive(Clone, Debug)]
 pub struct Facts {
     memory: Arc<Cache<Name, ImageFacts>>,
+    refused: Arc<Cache<Name, (ServeError, SystemTime)>>,
+    learned: Arc<AtomicU64>,
     flights: Flights<Name, ImageFacts>,
     store: Arc<dyn Store>,
     originals: Originals,
     limits: Limits,
+    clock: Arc<dyn Clock>,
 }
 
 /// What matters of a header.
@@ -60,25 +69,40 @@ impl From<&imaging::Header> for ImageFacts {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Name {
     source: String,
+    identity: String,
     media: MediaId,
     version: String,
 }
 
 impl Facts {
     /// Facts that outlive a restart in `store`.
-    pub fn new(store: Arc<dyn Store>, originals: Originals, limits: Limits) -> Self {
+    pub fn new(store: Arc<dyn Store>, originals: Originals, limits: Limits, clock: Arc<dyn Clock>) -> Self {
         Self {
             memory: Arc::new(Cache::new(IN_MEMORY)),
+            refused: Arc::new(Cache::new(REFUSED)),
+            learned: Arc::default(),
             flights: Flights::default(),
             store,
             originals,
             limits,
+            clock,
         }
     }
 
-    /// The size of an image, if its header is known already.
-    pub fn known(&self, source: &Source, image: &Image, version: &str) -> Option<Size> {
-        self.memory.get(&Name::of(source, image, version)).map(|facts| facts.size)
+    /// How many headers have been read since the start: while it stays the same, nothing new is known.
+    pub fn learned(&self) -> u64 {
+        self.learned.load(Ordering::Acquire)
+    }
+
+    /// What is known of an image already; the source is not asked.
+    pub async fn known(&self, source: &Source, image: &Image, version: &str) -> Option<ImageFacts> {
+        let name = Name::of(source, image, version);
+        if let Some(facts) = self.memory.get(&name) {
+            return Some(facts);
+        }
+        let facts = self.stored(&name.key()).await?;
+        self.memory.insert(name, facts);
+        Some(facts)
     }
 
     /// What the header of an image tells, asked of the source only if nobody ever asked before.
@@ -92,22 +116,35 @@ impl Facts {
         if let Some(facts) = self.memory.get(&name) {
             return Ok(facts);
         }
+        let now = self.clock.now();
+        if let Some((error, _)) = self.refused.get(&name).filter(|(_, until)| now < *until) {
+            return Err(error);
+        }
         let (this, source) = (self.clone(), Arc::clone(source));
         self.flights.join(name.clone(), move || async move { this.learn(&source, name).await }).await
     }
 
     async fn learn(&self, source: &Arc<Source>, name: Name) -> Result<ImageFacts, ServeError> {
-        let key = Key::new(["facts", &name.source, name.media.as_str(), &name.version]);
-        let facts = match self.stored(&key).await {
-            Some(facts) => facts,
-            None => {
-                let facts = self.probe(source, &name).await?;
+        let key = name.key();
+        if let Some(facts) = self.stored(&key).await {
+            self.memory.insert(name, facts);
+            return Ok(facts);
+        }
+        match self.probe(source, &name).await {
+            Ok(facts) => {
                 self.keep(&key, facts).await;
-                facts
+                self.memory.insert(name, facts);
+                self.learned.fetch_add(1, Ordering::Release);
+                Ok(facts)
             }
-        };
-        self.memory.insert(name, facts);
-        Ok(facts)
+            Err(error) => {
+                if matches!(error, ServeError::BadAnswer { .. } | ServeError::NotFound { .. }) {
+                    tracing::warn!(source = %source.name, media = %name.media, %error, "a file is no image");
+                    self.refused.insert(name, (error.clone(), self.clock.now() + BELIEVED));
+                }
+                Err(error)
+            }
+        }
     }
 
     async fn stored(&self, key: &Key) -> Option<ImageFacts> {
@@ -198,6 +235,15 @@ enum Piece {
 
 impl Name {
     fn of(source: &Source, image: &Image, version: &str) -> Self {
-        Self { source: source.name.clone(), media: image.media.clone(), version: version.to_owned() }
+        Self {
+            source: source.name.clone(),
+            identity: source.identity.clone(),
+            media: image.media.clone(),
+            version: version.to_owned(),
+        }
+    }
+
+    fn key(&self) -> Key {
+        Key::new(["facts", &self.source, &self.identity, self.media.as_str(), &self.version])
     }
 }

@@ -64,11 +64,16 @@ where
         F: Future<Output = Result<V, ServeError>> + Send + 'static,
     {
         let gone = Arrival { key, running: Arc::clone(&self.running) };
-        let task = tokio::spawn(async move {
-            let _gone = gone;
-            work.await
-        });
-        task.map(|outcome| outcome.unwrap_or_else(|error| Err(ServeError::internal(error)))).boxed().shared()
+        // The task begins when somebody first waits for it, and so not under the lock: a runtime
+        // that is closing drops a new task at once, and dropping it takes the lock.
+        let landing = async move {
+            let task = tokio::spawn(async move {
+                let _gone = gone;
+                work.await
+            });
+            task.await.unwrap_or_else(|error| Err(ServeError::internal(error)))
+        };
+        landing.boxed().shared()
     }
 }
 

@@ -9,7 +9,7 @@ use super::ServeError;
 use super::facts::{Facts, ImageFacts};
 use super::records::{Described, Known, Records};
 use super::source::{Source, Sources};
-use crate::access::{self, Action, Verdict, decide};
+use crate::access::{Action, Verdict, decide};
 use crate::adapter::record::{Access, Image, ItemId, MediaId};
 use crate::iiif::image::Version;
 use crate::iiif::image::geometry::{GeometryError, Rect};
@@ -46,13 +46,10 @@ pub struct Grant {
 pub struct InfoGrant {
     /// Its source.
     pub source: Arc<Source>,
-    /// The image.
-    pub media: MediaId,
     /// What its header tells.
     pub facts: ImageFacts,
     /// Licence or rights statement of its record.
     pub rights: Option<String>,
-    validator: String,
 }
 
 /// Access to one record was decided.
@@ -61,7 +58,7 @@ pub struct RecordGrant {
     /// Its source.
     pub source: Arc<Source>,
     /// The record with the sizes of its images.
-    pub described: Described,
+    pub described: Arc<Described>,
 }
 
 impl Grant {
@@ -75,9 +72,10 @@ impl Grant {
         &self.key
     }
 
-    /// The value of a strong `ETag`, known before any pixel is made.
+    /// The value of a strong `ETag`, known before any pixel is made: sixteen bytes of a hash, which no two
+    /// derivatives will ever share.
     pub fn validator(&self) -> String {
-        digest(&[self.key.as_str()])
+        hex::encode(&Sha256::digest(self.key.as_str())[..16])
     }
 
     /// How it is encoded.
@@ -85,16 +83,9 @@ impl Grant {
         self.job.format
     }
 
-    /// How long caches may use it without asking: as long as we would not ask the source either.
+    /// How long caches may use it without asking.
     pub fn max_age(&self) -> Duration {
-        self.source.record_ttl
-    }
-}
-
-impl InfoGrant {
-    /// The value of a weak `ETag`.
-    pub fn validator(&self) -> &str {
-        &self.validator
+        self.source.max_age
     }
 }
 
@@ -143,7 +134,8 @@ impl Gate {
             jpeg_quality: placed.source.image.quality,
         };
         let file = placed.known.version_of(&placed.image).to_owned();
-        let key = Key::new(["image", &placed.source.name, media, &file, PIPELINE, &spelled(&job)]);
+        let Source { name, identity, .. } = &*placed.source;
+        let key = Key::new(["image", name, identity, media, &file, PIPELINE, &spelled(&job)]);
         Ok(Grant { source: placed.source, media: placed.image.media, version: file, job, canonical, key })
     }
 
@@ -157,23 +149,27 @@ impl Gate {
         };
         allow(placed.access, action, "image", media)?;
         let facts = self.facts_of(&placed).await?;
-        let file = placed.known.version_of(&placed.image);
-        let validator = digest(&[&placed.known.record.version, file, &format!("{facts:?}")]);
-        let rights = placed.known.record.rights.clone().or_else(|| placed.source.defaults.rights.clone());
-        Ok(InfoGrant { source: placed.source, media: placed.image.media, facts, rights, validator })
+        let rights = placed.known.record().rights.clone().or_else(|| placed.source.defaults.rights.clone());
+        Ok(InfoGrant { source: placed.source, facts, rights })
+    }
+
+    /// Whether there is such an image, as far as anybody may know.
+    pub async fn exists(&self, source: &str, media: &str) -> Result<(), ServeError> {
+        let placed = self.place(source, media).await?;
+        allow(placed.access, Action::Describe, "image", media)
     }
 
     /// Access to the description of an item.
     pub async fn record(&self, source: &str, item: &str) -> Result<RecordGrant, ServeError> {
         let source = self.sources.get(source)?;
         let known = self.records.get(source, &ItemId::from(item)).await?;
-        allow(known.record.access, Action::Describe, "item", item)?;
+        allow(known.record().access, Action::Describe, "item", item)?;
         let described = self.records.described(source, &known).await?;
         Ok(RecordGrant { source: Arc::clone(source), described })
     }
 
     /// What a source says of an item at this moment, without a decision: for its operator's eyes.
-    pub async fn ask(&self, source: &Arc<Source>, item: &ItemId) -> Result<Described, ServeError> {
+    pub async fn ask(&self, source: &Arc<Source>, item: &ItemId) -> Result<Arc<Described>, ServeError> {
         let known = self.records.get(source, item).await?;
         self.records.described(source, &known).await
     }
@@ -187,8 +183,8 @@ impl Gate {
             Err(ServeError::NotFound { .. }) => return Err(missing()),
             known => known?,
         };
-        let (canvas, image) = known.canvas_of(&id).ok_or_else(missing)?;
-        let (image, access) = (image.clone(), access::of_canvas(&known.record, canvas));
+        let (image, access) = known.image(&id).ok_or_else(missing)?;
+        let image = image.clone();
         Ok(Placed { source: Arc::clone(source), known, image, access })
     }
 
@@ -231,14 +227,4 @@ fn spelled(job: &Job) -> String {
         quality.name(),
         format.extension()
     )
-}
-
-/// Sixteen bytes of a hash: no two versions of one thing will ever share them.
-fn digest(parts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    parts.iter().for_each(|part| {
-        hash.update(part);
-        hash.update([0]);
-    });
-    hex::encode(&hash.finalize()[..16])
 }

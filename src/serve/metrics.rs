@@ -10,7 +10,7 @@ pub const RENDER_SECONDS: &str = "loggia_render_seconds";
 pub const ORIGINALS: &str = "loggia_originals_fetched_total";
 /// Headers of masters read to learn their size.
 pub const PROBES: &str = "loggia_headers_probed_total";
-/// Records asked of sources, by source and outcome.
-pub const RECORDS: &str = "loggia_records_fetched_total";
-/// Answers given from a record older than its time because the source did not answer.
-pub const STALE: &str = "loggia_stale_records_total";
+/// Records and collections asked of sources, by source, kind and outcome.
+pub const ASKED: &str = "loggia_asked_total";
+/// Sources that did not answer while an older answer could stand in.
+pub const STALE: &str = "loggia_stale_answers_total";

@@ -20,6 +20,7 @@ pub mod offer;
 pub mod originals;
 pub mod present;
 pub mod records;
+mod remembered;
 pub mod render;
 pub mod source;
 
@@ -75,6 +76,15 @@ pub enum ServeError {
         /// What was found and what was expected.
         message: String,
     },
+    /// What somebody wrote about an item cannot be read. It may say that the item is closed, so
+    /// nothing that was known before may stand in.
+    #[error("source `{name}`: {message}")]
+    Unreadable {
+        /// The source.
+        name: String,
+        /// Where and what.
+        message: String,
+    },
     /// A fault of ours; the cause is for the log only.
     #[error("{0}")]
     Internal(Arc<dyn Error + Send + Sync>),
@@ -99,6 +109,7 @@ impl ServeError {
             AdapterError::NotFound(id) | AdapterError::Denied(id) => Self::NotFound { kind, id },
             AdapterError::Unsupported(_) => Self::NotOffered(format!("source `{name}`: {message}")),
             AdapterError::Upstream(UpstreamError::Timeout { .. }) => Self::Timeout { name, message },
+            AdapterError::Description { .. } => Self::Unreadable { name, message },
             AdapterError::Io { .. } => Self::Unreachable { name, message, retry_after },
             error if error.is_temporary() => Self::Unreachable { name, message, retry_after },
             _ => Self::BadAnswer { name, message },

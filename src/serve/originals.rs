@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::ServeError;
 use super::flight::Flights;
@@ -17,6 +18,7 @@ use crate::adapter::{AdapterError, Content, Media};
 use crate::imaging::Master;
 use crate::store::{Draft, File, Files, Key};
 
+const KIB: u64 = 1024;
 /// How often a transfer that breaks off is taken up again where it broke off.
 const RESUMES: usize = 3;
 
@@ -25,8 +27,8 @@ const RESUMES: usize = 3;
 pub struct Originals {
     files: Files,
     flights: Flights<Key, Fetched>,
-    /// Largest master that is held in memory while the disk takes none, in bytes.
-    in_memory: u64,
+    /// Kibibytes of masters that may be held in memory while the disk takes none, all together.
+    in_memory: Arc<Semaphore>,
 }
 
 /// Where a master is, once it was fetched.
@@ -36,14 +38,15 @@ enum Fetched {
     Kept(File),
     /// On this machine already, not ours to keep.
     Local(Arc<std::fs::File>),
-    /// In memory, because the disk would not take it.
-    Held(Bytes),
+    /// In memory, because the disk would not take it; the permit gives its room back.
+    Held { bytes: Bytes, _room: Arc<OwnedSemaphorePermit> },
 }
 
 impl Originals {
-    /// Masters kept in `files`; while there is no room, up to `in_memory` bytes of each in memory.
+    /// Masters kept in `files`; while there is no room, up to `in_memory` bytes of them in memory.
     pub fn new(files: Files, in_memory: u64) -> Self {
-        Self { files, flights: Flights::default(), in_memory }
+        let room = usize::try_from(in_memory / KIB).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Self { files, flights: Flights::default(), in_memory: Arc::new(Semaphore::new(room)) }
     }
 
     /// Opens a master, fetching it first if need be. Of many who ask, one fetches.
@@ -138,7 +141,11 @@ impl Fetch {
             Ok(draft) => Target::Disk(draft),
             Err(error) => {
                 tracing::debug!(%error, "a master is held in memory");
-                Target::Memory { bytes: BytesMut::new(), most: self.originals.in_memory }
+                Target::Memory {
+                    bytes: BytesMut::new(),
+                    room: Arc::clone(&self.originals.in_memory),
+                    held: None,
+                }
             }
         }
     }
@@ -162,19 +169,23 @@ impl Fetch {
 /// Where the bytes of a transfer go.
 enum Target {
     Disk(Draft),
-    Memory { bytes: BytesMut, most: u64 },
+    Memory { bytes: BytesMut, room: Arc<Semaphore>, held: Option<OwnedSemaphorePermit> },
 }
 
 impl Target {
     async fn append(&mut self, chunk: Bytes) -> Result<(), String> {
         match self {
             Self::Disk(draft) => draft.append(chunk).await.map_err(|error| error.to_string()),
-            Self::Memory { bytes, most } if (bytes.len() + chunk.len()) as u64 <= *most => {
+            Self::Memory { bytes, room, held } => {
+                let more = u32::try_from((chunk.len() as u64).div_ceil(KIB)).unwrap_or(u32::MAX);
+                let more = Arc::clone(room).try_acquire_many_owned(more);
+                let more = more.map_err(|_| "the disk takes none, and the memory for masters is full")?;
+                match held {
+                    Some(held) => held.merge(more),
+                    None => *held = Some(more),
+                }
                 bytes.extend_from_slice(&chunk);
                 Ok(())
-            }
-            Self::Memory { most, .. } => {
-                Err(format!("the disk takes none, and it has more than {most} bytes"))
             }
         }
     }
@@ -188,7 +199,10 @@ impl Target {
                     Err(ServeError::Busy)
                 }
             },
-            Self::Memory { bytes, .. } => Ok(Fetched::Held(bytes.freeze())),
+            Self::Memory { bytes, held: Some(held), .. } => {
+                Ok(Fetched::Held { bytes: bytes.freeze(), _room: Arc::new(held) })
+            }
+            Self::Memory { .. } => Err(ServeError::internal("a master without any bytes was held")),
         }
     }
 }
@@ -208,7 +222,7 @@ impl Reader {
         match &self.master {
             Fetched::Kept(file) => Ok(file.bytes()),
             Fetched::Local(file) => Ok(file.metadata()?.len()),
-            Fetched::Held(bytes) => Ok(bytes.len() as u64),
+            Fetched::Held { bytes, .. } => Ok(bytes.len() as u64),
         }
     }
 }
@@ -218,7 +232,7 @@ impl Read for Reader {
         let count = match &self.master {
             Fetched::Kept(file) => file.read_at(buffer, self.position)?,
             Fetched::Local(file) => file.read_at(buffer, self.position)?,
-            Fetched::Held(bytes) => {
+            Fetched::Held { bytes, .. } => {
                 let mut cursor = Cursor::new(bytes);
                 cursor.set_position(self.position);
                 cursor.read(buffer)?

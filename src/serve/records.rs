@@ -1,48 +1,53 @@
-//! Descriptions of items, asked of their source once in a while and kept for the time in between.
+//! Descriptions of items, and what becomes of them when the headers of their images are known.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::ServeError;
 use super::facts::Facts;
-use super::flight::Flights;
-use super::metrics;
+use super::remembered::{Remembered, Weigh};
 use super::source::Source;
-use crate::adapter::record::{Canvas, Image, ItemId, MediaId, Record, Size};
+use crate::access::{Action, Verdict, decide, of_canvas};
+use crate::adapter::record::{Access, Canvas, Image, ItemId, MediaId, Record, Size};
 use crate::clock::Clock;
-use crate::store::{Key, Store};
+use crate::store::Store;
 
-/// Canvases in memory, over all records; one takes about a kilobyte.
-const IN_MEMORY: u64 = 100_000;
+/// Records in memory, in bytes of their JSON.
+const IN_MEMORY: u64 = 64 << 20;
 /// Headers that are read at the same time for one record.
 const PROBES: usize = 16;
 
 /// Records of all sources.
 #[derive(Clone, Debug)]
 pub struct Records {
-    memory: Arc<Cache<(String, ItemId), Arc<Known>, ByCanvases>>,
-    flights: Flights<(String, ItemId), Arc<Known>>,
-    store: Arc<dyn Store>,
+    remembered: Remembered<Known>,
     facts: Facts,
-    clock: Arc<dyn Clock>,
 }
 
-/// A record as it was told at some time.
-#[derive(Debug, Serialize, Deserialize)]
+/// A record as its source told it.
+#[derive(Debug)]
 pub struct Known {
-    /// What the source said.
-    pub record: Record,
-    fetched: SystemTime,
-    #[serde(skip)]
-    by_media: HashMap<MediaId, usize>,
+    record: Record,
+    by_media: HashMap<MediaId, Shown>,
+    weight: u64,
+    described: Mutex<Option<Arc<Described>>>,
+}
+
+/// Where a record shows an image.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    place: Place,
+    access: Access,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Canvas(usize),
+    Thumbnail,
 }
 
 /// A record whose images have their true sizes.
@@ -52,133 +57,111 @@ pub struct Described {
     pub record: Record,
     /// Of all that, sizes included.
     pub version: String,
+    /// How many headers had been read before this was put together.
+    learned: u64,
 }
 
 impl Known {
-    fn new(record: Record, fetched: SystemTime) -> Self {
-        let mut known = Self { record, fetched, by_media: HashMap::new() };
-        known.index();
-        known
+    /// What the source said.
+    pub fn record(&self) -> &Record {
+        &self.record
     }
 
-    fn index(&mut self) {
-        let canvases = self.record.canvases.iter().enumerate();
-        self.by_media = canvases
-            .filter_map(|(position, canvas)| Some((canvas.image.as_ref()?.media.clone(), position)))
-            .collect();
-    }
-
-    /// The canvas that shows an image.
-    pub fn canvas_of(&self, media: &MediaId) -> Option<(&Canvas, &Image)> {
-        let canvas = self.record.canvases.get(*self.by_media.get(media)?)?;
-        Some((canvas, canvas.image.as_ref()?))
+    /// An image of this record, and who may see it.
+    pub fn image(&self, media: &MediaId) -> Option<(&Image, Access)> {
+        let shown = self.by_media.get(media)?;
+        let image = match shown.place {
+            Place::Canvas(position) => self.record.canvases.get(position)?.image.as_ref()?,
+            Place::Thumbnail => self.record.thumbnail.as_ref()?,
+        };
+        Some((image, shown.access))
     }
 
     /// What stands for the version of an image's bytes: the source's word for it, else the record's.
     pub fn version_of<'a>(&'a self, image: &'a Image) -> &'a str {
         image.version.as_deref().unwrap_or(&self.record.version)
     }
+}
 
-    fn age(&self, now: SystemTime) -> Duration {
-        now.duration_since(self.fetched).unwrap_or_default()
+impl From<Record> for Known {
+    fn from(record: Record) -> Self {
+        let mut by_media = HashMap::new();
+        let mut show = |image: &Image, place, access: Access| {
+            let shown = by_media.entry(image.media.clone()).or_insert(Shown { place, access });
+            // A file that is shown twice is as closed as the stricter of its places.
+            shown.access = shown.access.max(access);
+        };
+        for (position, canvas) in record.canvases.iter().enumerate() {
+            if let Some(image) = &canvas.image {
+                show(image, Place::Canvas(position), of_canvas(&record, canvas));
+            }
+        }
+        if let Some(image) = &record.thumbnail {
+            show(image, Place::Thumbnail, record.access);
+        }
+        let weight = serde_json::to_vec(&record).map_or(0, |json| json.len() as u64);
+        Self { record, by_media, weight, described: Mutex::default() }
+    }
+}
+
+/// Written down as its record alone; the rest is made anew.
+impl Serialize for Known {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.record.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Known {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Record::deserialize(deserializer).map(Self::from)
+    }
+}
+
+impl Weigh for Known {
+    /// The record, its index, and the description that is made of it.
+    fn weight(&self) -> u64 {
+        3 * self.weight
     }
 }
 
 impl Records {
     /// Records that outlive a restart in `store`.
     pub fn new(store: Arc<dyn Store>, facts: Facts, clock: Arc<dyn Clock>) -> Self {
-        let memory = Cache::with_weighter(IN_MEMORY as usize / 8, IN_MEMORY, ByCanvases);
-        Self { memory: Arc::new(memory), flights: Flights::default(), store, facts, clock }
+        Self { remembered: Remembered::new("record", IN_MEMORY, store, clock), facts }
     }
 
     /// The description of an item. While its source does not answer, an older one is told.
     pub async fn get(&self, source: &Arc<Source>, id: &ItemId) -> Result<Arc<Known>, ServeError> {
-        let name = (source.name.clone(), id.clone());
-        if let Some(known) = self.memory.get(&name)
-            && known.age(self.clock.now()) < source.record_ttl
-        {
-            return Ok(known);
-        }
-        let (this, source) = (self.clone(), Arc::clone(source));
-        self.flights.join(name.clone(), move || async move { this.renew(&source, name).await }).await
-    }
-
-    async fn renew(&self, source: &Source, name: (String, ItemId)) -> Result<Arc<Known>, ServeError> {
-        let key = Key::new(["record", &name.0, name.1.as_str()]);
-        let earlier = match self.memory.get(&name) {
-            Some(known) => Some(known),
-            None => self.stored(&key).await,
+        let (asked, item) = (Arc::clone(source), id.clone());
+        let ask = || async move {
+            let told = asked.adapter.record(&item).await;
+            told.map(Known::from).map_err(|error| ServeError::from_adapter(&asked.name, "item", error))
         };
-        let now = self.clock.now();
-        if let Some(known) = earlier.as_ref().filter(|known| known.age(now) < source.record_ttl) {
-            self.memory.insert(name, Arc::clone(known));
-            return Ok(Arc::clone(known));
-        }
-        match source.adapter.record(&name.1).await {
-            Ok(record) => {
-                count(source, "ok");
-                let known = Arc::new(Known::new(record, now));
-                self.keep(&key, source, &known).await;
-                self.memory.insert(name, Arc::clone(&known));
-                Ok(known)
-            }
-            Err(error) => {
-                count(source, "error");
-                let error = ServeError::from_adapter(&source.name, "item", error);
-                self.instead(source, name, &key, earlier, error).await
-            }
-        }
+        self.remembered.get(source, id.as_str(), ask).await
     }
 
-    /// What is told when the source gave no record: the earlier one, if it may still stand in.
-    async fn instead(
-        &self,
-        source: &Source,
-        name: (String, ItemId),
-        key: &Key,
-        earlier: Option<Arc<Known>>,
-        error: ServeError,
-    ) -> Result<Arc<Known>, ServeError> {
-        if !error.is_temporary() {
-            self.memory.remove(&name);
-            if let Err(error) = self.store.remove(key).await {
-                tracing::debug!(%error, "`{key}` is gone but cannot be removed");
-            }
-            return Err(error);
-        }
-        match earlier {
-            Some(known) if known.age(self.clock.now()) < source.record_ttl + source.stale => {
-                let age_s = known.age(self.clock.now()).as_secs();
-                ::metrics::counter!(metrics::STALE, "source" => source.name.clone()).increment(1);
-                tracing::warn!(source = %source.name, item = %name.1, age_s, %error, "told from an older record");
-                Ok(known)
-            }
-            _ => Err(error),
-        }
-    }
-
-    async fn stored(&self, key: &Key) -> Option<Arc<Known>> {
-        let bytes = self.store.get(key).await.ok().flatten()?;
-        let mut known: Known = serde_json::from_slice(&bytes).ok()?;
-        known.index();
-        Some(Arc::new(known))
-    }
-
-    /// A store that fails costs a question more after the next restart.
-    async fn keep(&self, key: &Key, source: &Source, known: &Known) {
-        if let Ok(json) = serde_json::to_vec(known)
-            && let Err(error) = self.store.put(key, Bytes::from(json), source.record_ttl + source.stale).await
-        {
-            tracing::debug!(%error, "`{key}` is not kept");
-        }
-    }
-
-    /// A record with the size of every image: from the header where it is known, else from the
+    /// A record with the size of every image: from its header where that is known, else from the
     /// source's word, else the header is read now. A file that is no image stays without a size.
-    pub async fn described(&self, source: &Arc<Source>, known: &Known) -> Result<Described, ServeError> {
+    pub async fn described(&self, source: &Arc<Source>, known: &Known) -> Result<Arc<Described>, ServeError> {
+        let learned = self.facts.learned();
+        let before = known.described.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(described) = before.filter(|described| described.learned == learned) {
+            return Ok(described);
+        }
+        let described = Arc::new(self.describe(source, known, learned).await?);
+        *known.described.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&described));
+        Ok(described)
+    }
+
+    async fn describe(
+        &self,
+        source: &Arc<Source>,
+        known: &Known,
+        learned: u64,
+    ) -> Result<Described, ServeError> {
         let canvases = known.record.canvases.iter();
         // Made before the stream: a closure inside of it could not be sent between threads.
-        let asked: Vec<_> = canvases.map(|canvas| self.size(source, known, canvas.image.as_ref())).collect();
+        let asked: Vec<_> = canvases.map(|canvas| self.size(source, known, canvas)).collect();
         let sizes: Vec<Option<Size>> = stream::iter(asked).buffered(PROBES).try_collect().await?;
         let mut record = known.record.clone();
         let mut digest = Sha256::new();
@@ -189,41 +172,30 @@ impl Records {
                 digest.update(format!("{size:?}"));
             }
         }
-        Ok(Described { record, version: hex::encode(&digest.finalize()[..16]) })
+        Ok(Described { record, version: hex::encode(&digest.finalize()[..16]), learned })
     }
 
     async fn size(
         &self,
         source: &Arc<Source>,
         known: &Known,
-        image: Option<&Image>,
+        canvas: &Canvas,
     ) -> Result<Option<Size>, ServeError> {
-        let Some(image) = image else { return Ok(None) };
+        let access = of_canvas(&known.record, canvas);
+        let told = decide(access, Action::Describe) == Verdict::Allowed;
+        let Some(image) = canvas.image.as_ref().filter(|_| told) else { return Ok(None) };
         let version = known.version_of(image);
-        if let Some(size) = self.facts.known(source, image, version).or(image.size) {
-            return Ok(Some(size));
+        if let Some(facts) = self.facts.known(source, image, version).await {
+            return Ok(Some(facts.size));
+        }
+        if image.size.is_some() {
+            return Ok(image.size);
         }
         match self.facts.get(source, image, version).await {
             Ok(facts) => Ok(Some(facts.size)),
-            Err(error @ (ServeError::BadAnswer { .. } | ServeError::NotFound { .. })) => {
-                tracing::warn!(source = %source.name, media = %image.media, %error, "an image is left out of its manifest");
-                Ok(None)
-            }
+            // The other pages can be shown all the same.
+            Err(ServeError::BadAnswer { .. } | ServeError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
-    }
-}
-
-fn count(source: &Source, outcome: &'static str) {
-    ::metrics::counter!(metrics::RECORDS, "source" => source.name.clone(), "outcome" => outcome).increment(1);
-}
-
-/// A record weighs as much as it has canvases.
-#[derive(Clone, Debug)]
-struct ByCanvases;
-
-impl Weighter<(String, ItemId), Arc<Known>> for ByCanvases {
-    fn weight(&self, _: &(String, ItemId), known: &Arc<Known>) -> u64 {
-        1 + known.record.canvases.len() as u64
     }
 }

@@ -15,21 +15,11 @@ use super::flight::Flights;
 use super::gate::Grant;
 use super::metrics;
 use super::originals::Originals;
-use crate::iiif::image::quality::Format;
 use crate::imaging::{self, ImagingError, Job, Limits, Master, Pool};
 use crate::store::{Key, Store};
 
-/// A finished picture.
-#[derive(Clone, Debug)]
-pub struct Derivative {
-    /// The encoded file.
-    pub bytes: Bytes,
-    /// How it is encoded.
-    pub format: Format,
-}
-
-/// Takes a grant and nothing else: rendering without asking does not compile.
-pub type Derivatives = BoxCloneSyncService<Grant, Derivative, ServeError>;
+/// Grants in, finished pictures out. It takes nothing else: rendering without asking does not compile.
+pub type Derivatives = BoxCloneSyncService<Grant, Bytes, ServeError>;
 
 /// The stack around one derivative, outermost first. Single flight stands outside the cache, so
 /// that a picture whose only caller left is still kept, and no gap opens between "made" and "kept".
@@ -52,14 +42,14 @@ impl Render {
         Self { originals, pool, limits }
     }
 
-    async fn run(self, grant: Grant) -> Result<Derivative, ServeError> {
+    async fn run(self, grant: Grant) -> Result<Bytes, ServeError> {
         let begun = Instant::now();
         let master = self.originals.open(&grant.source, &grant.media, &grant.version).await?;
         let bytes = self.draw(master, grant.job).await;
         ::metrics::counter!(metrics::RENDERS).increment(1);
         ::metrics::histogram!(metrics::RENDER_SECONDS).record(begun.elapsed().as_secs_f64());
         let failed = |error| ServeError::from_imaging(&grant.source.name, grant.media.as_str(), error);
-        Ok(Derivative { bytes: Bytes::from(bytes.map_err(failed)?), format: grant.format() })
+        bytes.map(Bytes::from).map_err(failed)
     }
 
     /// Admitted by what the header says it will cost, the header of the very file that is drawn.
@@ -76,9 +66,9 @@ impl Render {
 }
 
 impl Service<Grant> for Render {
-    type Response = Derivative;
+    type Response = Bytes;
     type Error = ServeError;
-    type Future = BoxFuture<'static, Result<Derivative, ServeError>>;
+    type Future = BoxFuture<'static, Result<Bytes, ServeError>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ServeError>> {
         Poll::Ready(Ok(()))
@@ -104,17 +94,17 @@ impl<S> Layer<S> for FlightLayer {
 #[derive(Clone, Debug)]
 struct Flown<S> {
     inner: S,
-    flights: Flights<Key, Derivative>,
+    flights: Flights<Key, Bytes>,
 }
 
 impl<S> Service<Grant> for Flown<S>
 where
-    S: Service<Grant, Response = Derivative, Error = ServeError> + Clone + Send + 'static,
+    S: Service<Grant, Response = Bytes, Error = ServeError> + Clone + Send + 'static,
     S::Future: Send,
 {
-    type Response = Derivative;
+    type Response = Bytes;
     type Error = ServeError;
-    type Future = BoxFuture<'static, Result<Derivative, ServeError>>;
+    type Future = BoxFuture<'static, Result<Bytes, ServeError>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ServeError>> {
         Poll::Ready(Ok(()))

@@ -16,12 +16,16 @@ pub struct Source {
     pub name: String,
     /// How it is asked.
     pub adapter: Arc<dyn Adapter>,
+    /// Which system it is and how it is read: what is kept of another one is not taken for its own.
+    pub identity: String,
     /// What its records say where they say nothing.
     pub defaults: Defaults,
     /// How images are offered.
     pub image: ImageSettings,
     /// How long a record is good.
     pub record_ttl: Duration,
+    /// How long caches on the way may use an answer without asking.
+    pub max_age: Duration,
     /// How much longer it serves while the source does not answer.
     pub stale: Duration,
 }
@@ -45,5 +49,48 @@ impl Sources {
 impl FromIterator<Source> for Sources {
     fn from_iter<I: IntoIterator<Item = Source>>(sources: I) -> Self {
         Self(Arc::new(sources.into_iter().map(|source| (source.name.clone(), Arc::new(source))).collect()))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::adapter::record::{ItemId, MediaId, Record};
+    use crate::adapter::{Abilities, AdapterError, Media};
+
+    /// A source that is there and knows nothing.
+    pub(crate) fn source(name: &str) -> Source {
+        Source {
+            name: name.to_owned(),
+            adapter: Arc::new(Empty),
+            identity: String::new(),
+            defaults: Defaults::default(),
+            image: ImageSettings::default(),
+            record_ttl: Duration::from_secs(600),
+            max_age: Duration::from_secs(600),
+            stale: Duration::from_secs(3600),
+        }
+    }
+
+    #[derive(Debug)]
+    struct Empty;
+
+    #[async_trait::async_trait]
+    impl Adapter for Empty {
+        fn abilities(&self) -> Abilities {
+            Abilities::default()
+        }
+
+        async fn record(&self, id: &ItemId) -> Result<Record, AdapterError> {
+            Err(AdapterError::NotFound(id.to_string()))
+        }
+
+        fn item_of(&self, _: &MediaId) -> Option<ItemId> {
+            None
+        }
+
+        async fn media(&self, id: &MediaId, _: Option<std::ops::Range<u64>>) -> Result<Media, AdapterError> {
+            Err(AdapterError::NotFound(id.to_string()))
+        }
     }
 }

@@ -5,6 +5,7 @@ use loggia::iiif::address::{Address, Place};
 use loggia::iiif::image::geometry::Limits;
 use loggia::iiif::presentation::Version;
 use loggia::iiif::presentation::text::LanguageMap;
+use loggia::serve::collections::Collected;
 use loggia::serve::present::{self, Defaults, PART, Presenter, Uris};
 use serde_json::{Value, json};
 
@@ -228,8 +229,11 @@ fn collections_name_what_may_be_known() {
         Member::Collection { leaf: "maps/old".into(), label: LanguageMap::none("Old maps") },
     ];
     in_each_version(|presenter| {
-        let leaf = presenter.collection(&"maps".into(), &LanguageMap::none("Maps"), &members, None).unwrap();
-        let root = presenter.collection(&Leaf::root(), &LanguageMap::default(), &members, None).unwrap();
+        let leaf = presenter
+            .collection(&"maps".into(), &collected(LanguageMap::none("Maps"), &members), None)
+            .unwrap();
+        let root =
+            presenter.collection(&Leaf::root(), &collected(LanguageMap::default(), &members), None).unwrap();
         for document in [&leaf, &root] {
             assert_eq!(check(presenter.version, document), Vec::<String>::new());
             assert!(!document.to_string().contains("Secret"));
@@ -242,7 +246,10 @@ fn collections_name_what_may_be_known() {
         let mut addresses = Vec::new();
         own_addresses(&leaf, &mut addresses);
         assert!(addresses.iter().all(|path| Address::parse(path).is_ok()), "{addresses:?}");
-        assert_eq!(presenter.collection(&"maps".into(), &LanguageMap::default(), &members, Some(1)), None);
+        assert_eq!(
+            presenter.collection(&"maps".into(), &collected(LanguageMap::default(), &members), Some(1)),
+            None
+        );
     });
 }
 
@@ -259,7 +266,9 @@ fn long_collections_have_parts_that_hold_every_member_once() {
     };
     let members: Vec<_> = (0..2 * PART + 1).map(item).collect();
     in_each_version(|presenter| {
-        let get = |part| presenter.collection(&Leaf::root(), &LanguageMap::none("Books"), &members, part);
+        let get = |part| {
+            presenter.collection(&Leaf::root(), &collected(LanguageMap::none("Books"), &members), part)
+        };
         let whole = get(None).unwrap();
         assert_eq!(check(presenter.version, &whole), Vec::<String>::new());
         let list = if presenter.version == Version::V2 { "members" } else { "items" };
@@ -295,4 +304,8 @@ fn the_top_collection_lists_the_sources() {
         };
         assert_eq!(*second, json!(address));
     }
+}
+
+fn collected(label: LanguageMap, members: &[Member]) -> Collected {
+    Collected { label, parent: None, members: members.to_vec() }
 }

@@ -15,7 +15,7 @@ use super::mapping::{Addresses, Mapping, listed};
 use super::media_id;
 use super::paging::Place;
 use crate::adapter::record::{Cursor, ItemId, Listed, MediaId, Page, Record};
-use crate::adapter::{Abilities, Adapter, AdapterError, FileFacts, Media};
+use crate::adapter::{Abilities, Adapter, AdapterError, Media};
 use crate::jq::Input;
 use crate::upstream::{self, Upstream};
 
@@ -127,10 +127,6 @@ impl Adapter for Declared {
 
     fn item_of(&self, id: &MediaId) -> Option<ItemId> {
         media_id::split(self.client.definition.file.id, id).map(|(item, _)| item)
-    }
-
-    async fn facts(&self, _: &MediaId) -> Result<Option<FileFacts>, AdapterError> {
-        Ok(None)
     }
 
     async fn media(&self, id: &MediaId, range: Option<Range<u64>>) -> Result<Media, AdapterError> {

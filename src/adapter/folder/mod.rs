@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
 use super::record::{Access, Canvas, Collection, Cursor, Image, ItemId, Leaf, Listed, MediaId, Page, Record};
-use super::{Abilities, Adapter, AdapterError, Content, FileFacts, Media};
+use super::{Abilities, Adapter, AdapterError, Content, Media};
 use crate::iiif::presentation::text::LanguageMap;
 use description::Description;
 use tree::{Entry, Kind, Tree};
@@ -67,15 +67,6 @@ impl Adapter for Folder {
     fn item_of(&self, id: &MediaId) -> Option<ItemId> {
         let path = id.as_str();
         Some(ItemId::from(path.rsplit_once('/').map_or(path, |(folder, _)| folder)))
-    }
-
-    async fn facts(&self, id: &MediaId) -> Result<Option<FileFacts>, AdapterError> {
-        let id = id.clone();
-        self.read(move |tree| {
-            let file = master(tree, &id)?;
-            Ok(Some(FileFacts { format: None, bytes: Some(file.len), version: Some(version(&file)) }))
-        })
-        .await
     }
 
     async fn media(&self, id: &MediaId, _range: Option<Range<u64>>) -> Result<Media, AdapterError> {

@@ -43,7 +43,7 @@ pub(super) fn collection(tree: &Tree, leaf: &Leaf) -> Result<Collection, Adapter
     let label = Description::of_folder(tree, &folder).ok().and_then(|description| description.label());
     let name = leaf.as_str().rsplit('/').next().filter(|name| !name.is_empty()).map(LanguageMap::none);
     let label = label.or(name).unwrap_or_default();
-    Ok(Collection { label, members: Page { items: members, next: None } })
+    Ok(Collection { label, parent: None, members: Page { items: members, next: None } })
 }
 
 /// A sub-folder as its parent shows it: a collection if items are below it, else an item if it holds images.

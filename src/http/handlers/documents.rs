@@ -1,14 +1,16 @@
 //! Presentation documents: manifests, their parts, collections.
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use http::header::{CONTENT_LOCATION, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue, Response};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
-use super::{cacheable, see_other};
+use super::{cacheable, see_other, tag_of};
 use crate::adapter::record::Leaf;
 use crate::http::app::{Outcome, Parts};
-use crate::http::conditional::{Validator, not_modified};
+use crate::http::conditional::not_modified;
 use crate::http::problem::{self, Kind};
 use crate::http::{Body, Problem, negotiate};
 use crate::iiif::address::{Address, Place};
@@ -16,9 +18,13 @@ use crate::iiif::presentation::Version;
 use crate::serve::gate::RecordGrant;
 use crate::serve::present::{self, Presenter};
 use crate::serve::source::Source;
+use crate::store::Key;
 
 /// What the collection of all sources is called.
 const TOP: &str = "Collections";
+
+/// How long a finished document is kept for the next one who asks: its key names what it was made of.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// A manifest, or a part of it that has an address of its own.
 pub(in crate::http) async fn described(parts: &Parts, headers: &HeaderMap, address: Address) -> Outcome {
@@ -28,14 +34,18 @@ pub(in crate::http) async fn described(parts: &Parts, headers: &HeaderMap, addre
     let grant = parts.gate.record(source, item).await?;
     let version = version_of(&address, headers);
     let direct = direct(address, version);
-    let validator = Validator::weak(&grant.described.version);
-    let mut res = dressed(parts, headers, version, &direct, &validator);
-    cacheable(&mut res, grant.source.record_ttl);
-    if validator.known_to(headers) {
-        return Ok(not_modified(res));
-    }
-    let document = document(parts, version, &direct, &grant).ok_or_else(|| missing(&direct))?;
-    Ok(res.map(|_| Body::from(document.to_string())))
+    let key = Key::new(["document", &direct.to_string(), &grant.described.version]);
+    let body = match parts.finished.get_now(&key) {
+        Some(body) => body,
+        None => {
+            let document = document(parts, version, &direct, &grant).ok_or_else(|| missing(&direct))?;
+            let body = Bytes::from(document.to_string());
+            parts.finished.put_now(&key, body.clone(), KEPT);
+            body
+        }
+    };
+    let max_age = grant.source.max_age;
+    Ok(answered(parts, headers, (version, &direct), body, max_age))
 }
 
 /// Everything in a place: all sources, one source, a collection within it.
@@ -53,7 +63,7 @@ pub(in crate::http) async fn collection(
         Place::Top => {
             let listed: Vec<_> =
                 sources.iter().map(|s| (s.name.as_str(), s.defaults.label.clone())).collect();
-            let shortest = sources.iter().map(|source| source.record_ttl).min().unwrap_or_default();
+            let shortest = sources.iter().map(|source| source.max_age).min().unwrap_or_default();
             (present::top(version, &parts.uris, TOP, &listed, part), shortest)
         }
         Place::Source { source: name } | Place::Leaf { source: name, .. } => {
@@ -64,17 +74,11 @@ pub(in crate::http) async fn collection(
             };
             let collection = parts.collections.get(source, &leaf).await?;
             let presenter = presenter(parts, version, source);
-            (presenter.collection(&leaf, &collection.label, &collection.members, part), source.record_ttl)
+            (presenter.collection(&leaf, &collection, part), source.max_age)
         }
     };
-    let body = document.ok_or_else(missing)?.to_string();
-    let validator = Validator::weak(&hex::encode(&Sha256::digest(&body)[..16]));
-    let mut res = dressed(parts, headers, version, &address, &validator);
-    cacheable(&mut res, max_age);
-    match validator.known_to(headers) {
-        true => Ok(not_modified(res)),
-        false => Ok(res.map(|_| Body::from(body))),
-    }
+    let body = Bytes::from(document.ok_or_else(missing)?.to_string());
+    Ok(answered(parts, headers, (version, &address), body, max_age))
 }
 
 /// The persistent address of an item leads to its manifest.
@@ -97,14 +101,15 @@ pub(in crate::http) fn problems() -> Response<Body> {
     res
 }
 
-/// The answer without its body.
-fn dressed(
+/// A document in the flavour of JSON that was asked for; 304 to who has it already.
+fn answered(
     parts: &Parts,
     headers: &HeaderMap,
-    version: Version,
-    address: &Address,
-    validator: &Validator,
+    (version, address): (Version, &Address),
+    body: Bytes,
+    max_age: Duration,
 ) -> Response<Body> {
+    let validator = tag_of(&body);
     let mut res = validator.stamp(Response::new(Body::empty()));
     let content_type = negotiate::presentation_json(headers, version);
     res.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -112,7 +117,8 @@ fn dressed(
     if let Ok(location) = HeaderValue::try_from(parts.uris.print(address)) {
         res.headers_mut().insert(CONTENT_LOCATION, location);
     }
-    res
+    cacheable(&mut res, max_age);
+    if validator.known_to(headers) { not_modified(res) } else { res.map(|_| Body::from(body)) }
 }
 
 fn document(parts: &Parts, version: Version, address: &Address, grant: &RecordGrant) -> Option<Value> {

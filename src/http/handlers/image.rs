@@ -34,7 +34,7 @@ pub(in crate::http) async fn derivative(
         Some(bytes) => bytes,
         None => {
             let made = tower::ServiceExt::oneshot(parts.derivatives.clone(), grant).await;
-            made.map_err(|error| problem(version, error))?.bytes
+            made.map_err(|error| problem(version, error))?
         }
     };
     Ok(res.map(|_| Body::from(bytes)))

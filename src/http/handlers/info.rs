@@ -4,10 +4,10 @@ use http::header::{CONTENT_TYPE, LINK, VARY};
 use http::{HeaderMap, HeaderValue, Response};
 
 use super::image::{problem, profile};
-use super::{cacheable, see_other};
+use super::{cacheable, see_other, tag_of};
 use crate::http::Body;
 use crate::http::app::{Outcome, Parts};
-use crate::http::conditional::{Validator, not_modified};
+use crate::http::conditional::not_modified;
 use crate::http::negotiate;
 use crate::iiif::address::Address;
 use crate::iiif::image::Version;
@@ -23,16 +23,6 @@ pub(in crate::http) async fn info(
     media: &str,
 ) -> Outcome {
     let grant = parts.gate.info(version, source, media).await.map_err(|error| problem(version, error))?;
-    let validator = Validator::weak(grant.validator());
-    let mut res = validator.stamp(Response::new(Body::empty()));
-    let content_type = negotiate::image_json(headers, version);
-    res.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    res.headers_mut().append(VARY, HeaderValue::from_static("accept"));
-    res.headers_mut().insert(LINK, HeaderValue::from_static(profile(version)));
-    cacheable(&mut res, grant.source.record_ttl);
-    if validator.known_to(headers) {
-        return Ok(not_modified(res));
-    }
     let base = Address::ImageBase { version, source: source.to_owned(), media: media.to_owned() };
     let info = Info {
         id: parts.uris.print(&base),
@@ -43,10 +33,22 @@ pub(in crate::http) async fn info(
         tile: grant.source.image.tile,
         rights: grant.rights.as_deref().and_then(rights_uri),
     };
-    Ok(res.map(|_| Body::from(info.document(version).to_string())))
+    let body = info.document(version).to_string();
+    let validator = tag_of(&body);
+    let mut res = validator.stamp(Response::new(Body::empty()));
+    let content_type = negotiate::image_json(headers, version);
+    res.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    res.headers_mut().append(VARY, HeaderValue::from_static("accept"));
+    res.headers_mut().insert(LINK, HeaderValue::from_static(profile(version)));
+    cacheable(&mut res, grant.source.max_age);
+    match validator.known_to(headers) {
+        true => Ok(not_modified(res)),
+        false => Ok(res.map(|_| Body::from(body))),
+    }
 }
 
-/// 303 to info.json (*Image API 3.0, 2*).
-pub(in crate::http) fn base(parts: &Parts, info: &Address) -> Response<Body> {
-    see_other(&parts.uris.print(info))
+/// 303 to info.json (*Image API 3.0, 2*), where there is one.
+pub(in crate::http) async fn base(parts: &Parts, version: Version, source: String, media: String) -> Outcome {
+    parts.gate.exists(&source, &media).await?;
+    Ok(see_other(&parts.uris.print(&Address::ImageInfo { version, source, media })))
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use http::header::{CACHE_CONTROL, LOCATION};
+use http::header::{CACHE_CONTROL, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
+use sha2::{Digest, Sha256};
 
+use super::conditional::Validator;
 use super::problem::Kind;
 use super::rescue;
 use super::{Body, Problem};
@@ -19,7 +21,11 @@ impl From<ServeError> for Problem {
         let detail = error.to_string();
         match error {
             ServeError::Impossible(_) => Self::new(Kind::Syntax, detail),
-            ServeError::NeedsLogin(_) => Self::new(Kind::SignIn, detail),
+            ServeError::NeedsLogin(_) => {
+                // RFC 9110, 15.5.2: a 401 says how; a token in the header is how IIIF does it.
+                Self::new(Kind::SignIn, detail)
+                    .with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+            }
             ServeError::NotFound { .. } => Self::new(Kind::NotFound, detail),
             ServeError::NotOffered(_) => Self::new(Kind::NotOffered, detail),
             ServeError::TooLarge(_) => Self::new(Kind::OverLimit, detail),
@@ -30,10 +36,17 @@ impl From<ServeError> for Problem {
                 Self::new(Kind::SourceAway, detail).with_retry_after(retry_after.unwrap_or(SOON))
             }
             ServeError::Timeout { .. } => Self::new(Kind::SourceSlow, detail),
-            ServeError::BadAnswer { .. } => Self::new(Kind::BadSource, detail),
+            ServeError::BadAnswer { .. } | ServeError::Unreadable { .. } => {
+                Self::new(Kind::BadSource, detail)
+            }
             ServeError::Internal(cause) => rescue::internal(&*cause),
         }
     }
+}
+
+/// The weak tag of a document: the same words, the same tag, whatever they were made of.
+fn tag_of(body: impl AsRef<[u8]>) -> Validator {
+    Validator::weak(&hex::encode(&Sha256::digest(body)[..16]))
 }
 
 /// 303 to an absolute address.
@@ -46,7 +59,7 @@ fn see_other(location: &str) -> Response<Body> {
     res
 }
 
-/// Caches may keep an answer as long as the gateway itself would not ask its source again.
+/// Caches may keep an answer for so long without asking again.
 fn cacheable(res: &mut Response<Body>, max_age: Duration) {
     let value = format!("public, max-age={}", max_age.as_secs());
     res.headers_mut().insert(CACHE_CONTROL, HeaderValue::try_from(value).expect("letters and digits"));

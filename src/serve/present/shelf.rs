@@ -6,6 +6,7 @@ use crate::adapter::record::{Access, Leaf, Listed, Member};
 use crate::iiif::address::{Address, Place};
 use crate::iiif::presentation::text::LanguageMap;
 use crate::iiif::presentation::{Version, html, model, v2, v3};
+use crate::serve::collections::Collected;
 
 use super::{Presenter, Uris, is_secret};
 
@@ -32,14 +33,8 @@ pub fn top(
 impl Presenter<'_> {
     /// A collection of the source with all its direct members; the root leaf is the source itself.
     /// `None`: it has no such part.
-    pub fn collection(
-        &self,
-        leaf: &Leaf,
-        label: &LanguageMap,
-        members: &[Member],
-        part: Option<u32>,
-    ) -> Option<Value> {
-        let label = self.texts(label, html::plain);
+    pub fn collection(&self, leaf: &Leaf, collected: &Collected, part: Option<u32>) -> Option<Value> {
+        let label = self.texts(&collected.label, html::plain);
         let label = match (label.is_empty(), leaf.is_root()) {
             (false, _) => label,
             (true, true) => self.source_label(),
@@ -47,12 +42,16 @@ impl Presenter<'_> {
         };
         let parent = match leaf.is_root() {
             true => reference(self.version, self.uris, Place::Top, None, LanguageMap::default()),
-            false => self.collection_reference(&Leaf::root(), self.source_label()),
+            false => {
+                let parent = collected.parent.clone().unwrap_or_else(Leaf::root);
+                let label = if parent.is_root() { self.source_label() } else { LanguageMap::default() };
+                self.collection_reference(&parent, label)
+            }
         };
         let provider = self.agents(&self.defaults.provider);
         let about =
             model::Description { label, provider, part_of: vec![parent], ..model::Description::default() };
-        let members = members.iter().filter_map(|member| self.member(member)).collect();
+        let members = collected.members.iter().filter_map(|member| self.member(member)).collect();
         Shelf { version: self.version, uris: self.uris, place: self.place(leaf), about, members }
             .document(part)
     }
