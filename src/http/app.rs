@@ -9,32 +9,10 @@ use http::{Request, Response, request};
 use tower::Service;
 
 use super::handlers::{documents, image, info};
+use super::parts::{Outcome, Parts};
 use super::problem::Kind;
 use super::{Body, Problem, RouteClass, SourceName, method};
 use crate::iiif::address::{Address, AddressError};
-use crate::serve::collections::Collections;
-use crate::serve::gate::Gate;
-use crate::serve::present::Uris;
-use crate::serve::render::Derivatives;
-use crate::store::Memory;
-
-/// An answer, or why there is none.
-pub(super) type Outcome = Result<Response<Body>, Problem>;
-
-/// What the handlers work with.
-#[derive(Debug)]
-pub struct Parts {
-    /// Decides access to everything.
-    pub gate: Gate,
-    /// Knows what is in a source.
-    pub collections: Collections,
-    /// Makes pictures.
-    pub derivatives: Derivatives,
-    /// Finished answers in memory: looked up without a task or a wait.
-    pub finished: Arc<Memory>,
-    /// Prints public addresses.
-    pub uris: Uris,
-}
 
 /// The gateway's answers, as a tower service. Cheap to clone.
 #[derive(Clone, Debug)]

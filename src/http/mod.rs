@@ -28,6 +28,7 @@ pub mod listen;
 pub mod method;
 pub mod negotiate;
 mod observe;
+pub mod parts;
 pub mod problem;
 mod request_id;
 pub mod rescue;

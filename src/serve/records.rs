@@ -164,6 +164,10 @@ impl Records {
         let asked: Vec<_> = canvases.map(|canvas| self.size(source, known, canvas)).collect();
         let sizes: Vec<Option<Size>> = stream::iter(asked).buffered(PROBES).try_collect().await?;
         let mut record = known.record.clone();
+        // A source that has no collections may still name some; their addresses would not answer.
+        if !source.adapter.abilities().collections {
+            record.parents.clear();
+        }
         let mut digest = Sha256::new();
         digest.update(&record.version);
         for (canvas, size) in record.canvases.iter_mut().zip(sizes) {

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, Response};
 use super::image::{problem, profile};
 use super::{cacheable, see_other, tag_of};
 use crate::http::Body;
-use crate::http::app::{Outcome, Parts};
+use crate::http::parts::{Outcome, Parts};
 use crate::http::conditional::not_modified;
 use crate::http::negotiate;
 use crate::iiif::address::Address;

@@ -48,9 +48,14 @@ impl Presenter<'_> {
                 self.collection_reference(&parent, label)
             }
         };
-        let provider = self.agents(&self.defaults.provider);
-        let about =
-            model::Description { label, provider, part_of: vec![parent], ..model::Description::default() };
+        let statement = self.defaults.required_statement.as_ref();
+        let about = model::Description {
+            label,
+            required_statement: statement.and_then(|statement| self.statement(statement)),
+            provider: self.agents(&self.defaults.provider),
+            part_of: vec![parent],
+            ..model::Description::default()
+        };
         let members = collected.members.iter().filter_map(|member| self.member(member)).collect();
         Shelf { version: self.version, uris: self.uris, place: self.place(leaf), about, members }
             .document(part)
