@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -9,7 +10,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
 use crate::adapter::Adapter;
-use crate::adapter::declared::{Declared, Definition, SourceConfig, builtin};
+use crate::adapter::catalogue::Driver;
+use crate::adapter::declared::{Declared, Definition, SourceConfig};
 use crate::adapter::folder::Folder;
 use crate::adapter::record::ItemId;
 use crate::clock::{Clock, SystemClock};
@@ -172,13 +174,18 @@ fn sources(settings: &Settings) -> anyhow::Result<Sources> {
 }
 
 fn adapter(settings: &Settings, name: &str, source: &SourceSettings) -> anyhow::Result<Arc<dyn Adapter>> {
-    if source.adapter == "folder" {
-        let path = source.inputs.get("path").and_then(|path| path.as_str()).unwrap_or_default();
-        return Ok(Arc::new(Folder::open(&settings.folder.join(path))?));
+    let driver = settings.catalogue.get(&source.adapter);
+    match driver.with_context(|| format!("there is no adapter `{}`", source.adapter))? {
+        Driver::Folder => {
+            let path = source.inputs.get("path").and_then(|path| path.as_str()).unwrap_or_default();
+            Ok(Arc::new(Folder::open(Path::new(path))?))
+        }
+        Driver::Declared(definition) => Ok(Arc::new(declared(definition, name, source)?)),
     }
-    let text =
-        builtin(&source.adapter).with_context(|| format!("there is no adapter `{}`", source.adapter))?;
-    let definition = Arc::new(Definition::parse(&format!("{}.toml", source.adapter), text)?);
+}
+
+/// Binds a definition to the system that a source names.
+fn declared(definition: &Arc<Definition>, name: &str, source: &SourceSettings) -> anyhow::Result<Declared> {
     let operator = upstream::Settings {
         hosts: source.hosts.clone(),
         allow_private: source.allow_private,
@@ -187,11 +194,7 @@ fn adapter(settings: &Settings, name: &str, source: &SourceSettings) -> anyhow::
         concurrency: source.concurrency.map_or(upstream::Settings::default().concurrency, |most| most.get()),
         ..upstream::Settings::default()
     };
-    let refused = |problems: Vec<_>| {
-        anyhow::anyhow!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-    };
-    let upstream = definition.upstream(&source.inputs, operator).map_err(refused)?;
-    let upstream = Upstream::new(name, upstream)?;
+    let upstream = Upstream::new(name, definition.upstream(&source.inputs, operator)?)?;
     let config = SourceConfig { name: name.to_owned(), settings: source.inputs.clone() };
-    Ok(Arc::new(Declared::new(definition, &config, upstream).map_err(refused)?))
+    Ok(Declared::new(Arc::clone(definition), &config, upstream)?)
 }

@@ -9,8 +9,10 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use http::StatusCode;
 
+pub mod catalogue;
 pub mod declared;
 pub mod folder;
+pub mod input;
 pub mod record;
 
 use crate::upstream::UpstreamError;

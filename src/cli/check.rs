@@ -2,9 +2,11 @@
 
 use std::io::Write;
 
-use super::{Config, Failure, adapters};
+use super::{Config, Failure};
+use crate::adapter::input::Kind;
 use crate::settings::Settings;
 use crate::settings::load::Environment;
+use crate::settings::source::Source;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -15,7 +17,7 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(&self, environment: &Environment, out: &mut impl Write) -> Result<(), Failure> {
-        let settings = Settings::load(&self.config.file, environment, &adapters::known())?;
+        let settings = Settings::load(&self.config.file, environment)?;
         writeln!(out, "`{}` is fine", self.config.file.display())?;
         summary(&settings, out)?;
         Ok(())
@@ -31,10 +33,15 @@ fn summary(settings: &Settings, out: &mut impl Write) -> std::io::Result<()> {
     let adapters = widest(&mut sources.values().map(|source| source.adapter.len()));
     for (at, (name, source)) in sources.iter().enumerate() {
         let title = if at == 0 { "serves" } else { "" };
-        let input = |key| source.inputs.get(key).and_then(toml::Value::as_str);
-        let folder = input("path").map(|path| settings.folder.join(path).display().to_string());
-        let place = folder.or(input("base").map(str::to_owned)).unwrap_or_default();
+        let place = place(settings, source).unwrap_or_default();
         writeln!(out, "  {title:<10}  {name:<names$}  {:<adapters$}  {place}", source.adapter)?;
     }
     Ok(())
+}
+
+/// Where a system is: the folder or the address that its source gives.
+fn place<'s>(settings: &'s Settings, source: &'s Source) -> Option<&'s str> {
+    let inputs = settings.catalogue.get(&source.adapter)?.inputs();
+    let place = inputs.iter().find(|input| matches!(input.kind, Kind::Folder | Kind::Url))?;
+    source.inputs.get(place.name)?.as_str()
 }

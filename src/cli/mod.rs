@@ -10,7 +10,6 @@ use clap::{Parser, Subcommand};
 use crate::settings::Settings;
 use crate::settings::load::{Environment, Report};
 
-mod adapters;
 mod check;
 mod probe;
 mod serve;
@@ -141,7 +140,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 
 /// The settings in a file, held to all rules, without any environment.
 pub fn load(file: &Path) -> Result<Settings, Report> {
-    Settings::load(file, &Environment::new(), &adapters::known())
+    Settings::load(file, &Environment::new())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Config, Failure, adapters};
+use super::{Config, Failure};
 use crate::assemble;
 use crate::settings::Settings;
 use crate::settings::load::Environment;
@@ -22,7 +22,7 @@ pub(super) struct Probe {
 
 impl Probe {
     pub(super) fn run(&self, environment: &Environment, out: &mut impl Write) -> Result<(), Failure> {
-        let settings = Settings::load(&self.config.file, environment, &adapters::known())?;
+        let settings = Settings::load(&self.config.file, environment)?;
         let probed = super::runtime()?.block_on(assemble::probe(&settings, &self.source, &self.id));
         let probed = probed.map_err(|error| Failure::Source(format!("{error:#}")))?;
         writeln!(out, "record\n{:#}\n\nmanifest\n{:#}", probed.record, probed.manifest)?;

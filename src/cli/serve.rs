@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Config, Failure, adapters};
+use super::{Config, Failure};
 use crate::http::PublicUrl;
 use crate::iiif::address::{Address, Place};
 use crate::iiif::presentation::Version;
@@ -27,7 +27,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(&self, environment: &Environment, out: &mut impl Write) -> Result<(), Failure> {
-        let settings = Settings::load(&self.config.file, environment, &adapters::known())?;
+        let settings = Settings::load(&self.config.file, environment)?;
         telemetry::log(&settings.log).map_err(Failure::other)?;
         let metrics = telemetry::metrics().map_err(Failure::other)?;
         let runtime = super::runtime()?;

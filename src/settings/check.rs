@@ -1,27 +1,19 @@
 //! Rules across sections: what is well-formed but would not work. Opens no socket.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use url::Url;
 
 use super::Settings;
 use super::problem::{Key, Problem};
 use super::source::Source;
+use crate::adapter::input::Kind;
 use crate::http;
 use crate::serve::offer::{ImageOverride, ImageSettings};
 
-/// What there is to know about adapters while settings are checked.
-#[derive(Clone, Copy)]
-pub struct Adapters<'a> {
-    /// Every name that `adapter = …` may give.
-    pub names: &'a [&'a str],
-    /// What is wrong with the inputs of a source of this adapter; keys are counted from the source.
-    pub inputs: &'a dyn Fn(&str, &toml::Table) -> Vec<Problem>,
-}
-
 /// Everything that is wrong with settings as a whole.
-pub fn check(settings: &Settings, adapters: &Adapters<'_>) -> Vec<Problem> {
+pub(super) fn check(settings: &Settings) -> Vec<Problem> {
     let mut problems = server(&settings.server);
     problems.extend(cache(settings));
     problems.extend(image(&settings.image));
@@ -34,7 +26,6 @@ pub fn check(settings: &Settings, adapters: &Adapters<'_>) -> Vec<Problem> {
     for (name, source) in &settings.sources {
         let table = Key::of(["sources", name]);
         problems.extend(source_name(name));
-        problems.extend(adapter(source, adapters).into_iter().map(|problem| problem.within(&table)));
         problems.extend(common(source).into_iter().map(|problem| problem.within(&table)));
     }
     problems
@@ -56,15 +47,24 @@ fn cache(settings: &Settings) -> Vec<Problem> {
         .err()
         .map(|error| Problem::new(key.clone(), format!("cannot create `{}`: {error}", dir.display())));
     let inside = settings.sources.iter().filter_map(|(name, source)| {
-        let path = source.inputs.get("path")?.as_str().filter(|_| source.adapter == "folder")?;
-        let (dir, path) =
-            (std::path::absolute(dir).ok()?, std::path::absolute(settings.folder.join(path)).ok()?);
-        dir.starts_with(path).then(|| {
+        let inputs = settings.catalogue.get(&source.adapter)?.inputs();
+        let folder = inputs.iter().find(|input| input.kind == Kind::Folder)?.name;
+        let folder = real(Path::new(source.inputs.get(folder)?.as_str()?))?;
+        real(dir)?.starts_with(folder).then(|| {
             let sentence = format!("this lies inside the folder of source `{name}`");
             Problem::new(key.clone(), sentence).hint("what is cached would be served as if it were a master")
         })
     });
     uncreatable.into_iter().chain(inside).collect()
+}
+
+/// A path without links and `..`, as far as it exists.
+fn real(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    path.ancestors().find_map(|above| {
+        let rest = path.strip_prefix(above).ok()?;
+        Some(above.canonicalize().ok()?.join(rest))
+    })
 }
 
 /// Whether a folder is there or could be made.
@@ -132,14 +132,6 @@ fn source_name(name: &str) -> Option<Problem> {
     Some(problem.hint(
         "expected a small letter, then small letters, digits and hyphens: names are parts of addresses",
     ))
-}
-
-fn adapter(source: &Source, adapters: &Adapters<'_>) -> Vec<Problem> {
-    if adapters.names.contains(&source.adapter.as_str()) {
-        (adapters.inputs)(&source.adapter, &source.inputs)
-    } else {
-        vec![Problem::unlisted(Key::of(["adapter"]), "adapter", &source.adapter, adapters.names)]
-    }
 }
 
 /// Rules for the keys that every source takes; keys are counted from the source.
@@ -238,6 +230,18 @@ mod tests {
         }
         for bad in ["top", "Maps", "2maps", "-maps", "old_maps", "a/b", "ä", ""] {
             assert!(source_name(bad).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn detours_do_not_hide_where_a_path_leads() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(folder.join("masters/a")).unwrap();
+        std::os::unix::fs::symlink("masters", folder.join("link")).unwrap();
+        let cache = folder.join("masters/cache/b");
+        for detour in ["masters/a/../cache/b", "link/cache/b", "link/a/../../masters/cache/b"] {
+            assert_eq!(real(&folder.join(detour)), Some(cache.clone()), "{detour}");
         }
     }
 

@@ -41,7 +41,7 @@ pub struct Report {
 
 /// Where values came from.
 #[derive(Debug)]
-struct Origin {
+pub(super) struct Origin {
     document: Document,
     /// Dotted keys with the variables that set them.
     variables: BTreeMap<String, String>,
@@ -69,20 +69,26 @@ pub fn read<S: DeserializeOwned + Default>(
 }
 
 impl<S> Draft<S> {
-    /// Changes the settings before they are checked.
+    /// Goes on reading where one part of the settings says how another is to be understood.
     #[must_use]
-    pub fn map(self, change: impl FnOnce(S) -> S) -> Self {
-        Self { settings: change(self.settings), ..self }
+    pub(super) fn complete(mut self, read: impl FnOnce(&mut S, &Origin) -> Vec<Problem>) -> Self {
+        let more = read(&mut self.settings, &self.origin);
+        self.add(more);
+        self
     }
 
-    /// Adds what rules across sections find. They see defaults in place of what was struck out, so
-    /// whatever they say of a key that is known to be wrong is left out.
-    pub fn check(self, rules: impl FnOnce(&S) -> Vec<Problem>) -> Result<S, Report> {
-        let Self { settings, mut problems, origin } = self;
-        let mut more = rules(&settings);
-        more.retain(|problem| !problems.iter().any(|known| problem.follows_from(known)));
-        problems.append(&mut more);
-        if problems.is_empty() { Ok(settings) } else { Err(origin.report(&problems)) }
+    /// Adds what rules across sections find.
+    pub fn check(mut self, rules: impl FnOnce(&S) -> Vec<Problem>) -> Result<S, Report> {
+        let more = rules(&self.settings);
+        self.add(more);
+        if self.problems.is_empty() { Ok(self.settings) } else { Err(self.origin.report(&self.problems)) }
+    }
+
+    /// What is found later sees defaults in place of what was struck out, so whatever it says of a key
+    /// that is known to be wrong is left out.
+    fn add(&mut self, mut more: Vec<Problem>) {
+        more.retain(|problem| !self.problems.iter().any(|known| problem.follows_from(known)));
+        self.problems.append(&mut more);
     }
 }
 
@@ -180,6 +186,11 @@ enum Place {
 }
 
 impl Origin {
+    /// Whether a variable set this very key.
+    pub(super) fn is_variable(&self, key: &Key) -> bool {
+        self.variables.contains_key(&key.to_string())
+    }
+
     /// Where a key was set, or else the nearest table above it.
     fn place(&self, key: &Key, mark: Mark) -> Place {
         let dotted = key.to_string();

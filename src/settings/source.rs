@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
-use super::value::Input;
 use crate::adapter::record::{Agent, Entry};
 use crate::iiif::presentation::text::LanguageMap;
 use crate::serve::offer::ImageOverride;
@@ -58,7 +57,8 @@ pub struct Source {
     /// How its images differ from the others'.
     #[serde(default)]
     pub image: ImageOverride,
-    /// Everything else: what the adapter asks for. References to secrets have been followed.
+    /// Everything else: what the adapter asks for. In loaded settings they are as it declares them: references to
+    /// secrets have been followed, paths begin where the gateway was started.
     #[serde(skip)]
     pub inputs: toml::Table,
 }
@@ -176,8 +176,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Sifted<'_, A> {
             if self.fields.contains(&name.as_str()) {
                 return seed.deserialize(name.into_deserializer()).map(Some);
             }
-            let Input(value) = self.sieve.entries.next_value()?;
-            self.sieve.inputs.insert(name, value);
+            self.sieve.inputs.insert(name, self.sieve.entries.next_value()?);
         }
         Ok(None)
     }

@@ -4,7 +4,6 @@
 //! unknown field and takes numbers for texts and texts for numbers wherever it can. This one is strict with
 //! what a file says, and lenient only with the environment, which has nothing but texts.
 
-use std::fmt;
 use std::path::Path;
 
 use config::{Value, ValueKind};
@@ -20,7 +19,7 @@ use crate::secret::{Reference, Secret};
 /// The origin that `config` gives to values from the environment.
 const ENVIRONMENT: &str = "the environment";
 
-/// Where references to secrets lead.
+/// Where relative paths and references to secrets lead.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Surroundings<'a> {
     /// The folder of the settings file.
@@ -34,14 +33,6 @@ pub(super) struct Surroundings<'a> {
 pub(super) struct Reader<'a> {
     pub value: &'a Value,
     pub around: Surroundings<'a>,
-}
-
-/// Any value of a source that only its adapter understands; a reference to a secret becomes its text.
-#[derive(Debug)]
-pub(super) struct Input(pub toml::Value);
-
-impl Input {
-    const NAME: &'static str = "Input";
 }
 
 impl<'a> Reader<'a> {
@@ -82,15 +73,11 @@ impl<'a> Reader<'a> {
             _ => Err(Fault::new(Cause::Hidden)),
         }
     }
+}
 
-    /// An input that looks like a reference is followed; its adapter sees the text.
-    fn input<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        if self.is_reference() {
-            visitor.visit_newtype_struct(text(self.resolve()?.reveal()))
-        } else {
-            visitor.visit_newtype_struct(self)
-        }
-    }
+/// The elements of a list that a variable gives as one text.
+pub(super) fn spoken_list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
 /// A deserializer of nothing but this text.
@@ -141,9 +128,8 @@ impl<'de> Deserializer<'de> for Reader<'_> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         let Some(text) = self.spoken() else { return self.deserialize_any(visitor) };
-        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
         let origin = ENVIRONMENT.to_owned();
-        let parts: Vec<Value> = parts.map(|part| Value::new(Some(&origin), part)).collect();
+        let parts: Vec<Value> = spoken_list(text).map(|part| Value::new(Some(&origin), part)).collect();
         visitor.visit_seq(Elements { rest: parts.iter().enumerate(), reader: self })
     }
 
@@ -158,7 +144,6 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     ) -> Result<V::Value, Fault> {
         match name {
             Secret::NAME => visitor.visit_newtype_struct(text(self.secret()?.reveal())),
-            Input::NAME => self.input(visitor),
             _ => visitor.visit_newtype_struct(self),
         }
     }
@@ -223,23 +208,5 @@ impl<'de, 'a, I: Iterator<Item = (usize, &'a Value)>> SeqAccess<'de> for Element
         };
         let reader = Reader { value, around: self.reader.around };
         seed.deserialize(reader).map(Some).map_err(|fault| fault.at(Segment::Index(index)))
-    }
-}
-
-impl<'de> Deserialize<'de> for Input {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = Input;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value")
-            }
-
-            fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Input, D::Error> {
-                toml::Value::deserialize(inner).map(Input)
-            }
-        }
-        deserializer.deserialize_newtype_struct(Self::NAME, Any)
     }
 }

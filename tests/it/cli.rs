@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-const MAPS: &str = "[sources.maps]\nadapter = 'folder'\npath = '/srv/maps'\n";
+const MAPS: &str = "[sources.maps]\nadapter = 'folder'\npath = 'maps'\n";
 
 /// The binary with nothing in its environment, in a folder of its own.
 fn loggia(folder: &Path, words: &[&str]) -> Command {
@@ -22,6 +22,7 @@ fn ended(mut command: Command) -> (Option<i32>, String, String) {
 fn folder_with(text: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("loggia.toml"), text).unwrap();
+    fs::create_dir(folder.path().join("maps")).unwrap();
     folder
 }
 
@@ -38,7 +39,7 @@ fn good_settings_are_summed_up() {
       keeps       1GiB in memory, 200GiB in /var/cache/loggia
       serves      photographs  mediawiki      https://wiki.museum.example/w
                   collection   resourcespace  https://dam.museum.example
-                  old-maps     folder         /srv/maps
+                  old-maps     folder         config/samples
     ");
 }
 
@@ -86,7 +87,7 @@ fn missing_settings_end_with_78_and_say_how_to_name_some() {
 #[test]
 fn the_file_comes_from_the_option_the_variable_or_the_folder() {
     let folder = folder_with(MAPS);
-    fs::write(folder.path().join("other.toml"), MAPS.replace("maps", "views")).unwrap();
+    fs::write(folder.path().join("other.toml"), MAPS.replace("sources.maps", "sources.views")).unwrap();
     let check = |words: &[&str], variable: Option<&str>| {
         let mut command = loggia(folder.path(), words);
         command.envs(variable.map(|file| ("LOGGIA_CONFIG", file)));

@@ -6,12 +6,15 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use loggia::adapter::declared::builtin;
+use loggia::assemble::in_process;
 use loggia::cli::{Arguments, Exit};
+use loggia::clock::SystemClock;
 use loggia::iiif::presentation::text::LanguageMap;
 use loggia::secret::Secret;
 use loggia::settings::Settings;
-use loggia::settings::check::Adapters;
 use loggia::settings::load::{self, Environment};
 use loggia::units::{Bytes, Duration};
 
@@ -53,9 +56,9 @@ fn examples_are_fine() {
 fn the_examples_need_no_more_than_the_secrets_they_name() {
     let message = check(Path::new("config/museum.toml"), &Environment::new()).unwrap_err();
     insta::assert_snapshot!(message, @r"
-    config/museum.toml:45:1: `sources.collection.api_key`: environment variable `RESOURCESPACE_KEY` is not set
+    config/museum.toml:47:1: `sources.collection.api_key`: environment variable `RESOURCESPACE_KEY` is not set
        |
-    45 | api_key = …
+    47 | api_key = …
        | ^^^^^^^
 
     1 problem in the settings (`config/museum.toml`)
@@ -91,15 +94,14 @@ fn every_recorded_message_has_its_file() {
 }
 
 /// One folder, to which a test adds what it is about.
-const MAPS: &str = "[sources.maps]\nadapter = 'folder'\npath = '/srv/maps'\n";
+const MAPS: &str = "[sources.maps]\nadapter = 'folder'\npath = '.'\n";
 
 fn settings(text: &str, variables: &[(&str, &str)]) -> Settings {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("loggia.toml");
     fs::write(&file, text).unwrap();
     fs::write(folder.path().join("dam.key"), "s3cret\n").unwrap();
-    let adapters = Adapters { names: &["folder", "dam"], inputs: &|_, _| Vec::new() };
-    Settings::load(&file, &environment(variables), &adapters).unwrap_or_else(|report| panic!("{report}"))
+    Settings::load(&file, &environment(variables)).unwrap_or_else(|report| panic!("{report}"))
 }
 
 #[test]
@@ -130,7 +132,12 @@ fn variables_override_the_file_and_become_what_the_key_wants() {
             ("LOGGIA__SOURCES__MAPS__RATE", "2.5"),
             ("LOGGIA__SOURCES__MAPS__LABEL__DE", "Karten"),
             ("LOGGIA__SOURCES__OLD_MAPS__ADAPTER", "folder"),
-            ("LOGGIA__SOURCES__OLD_MAPS__PATH", "0123"),
+            ("LOGGIA__SOURCES__OLD_MAPS__PATH", "."),
+            ("LOGGIA__SOURCES__DAM__ADAPTER", "resourcespace"),
+            ("LOGGIA__SOURCES__DAM__BASE", "https://dam.example.org"),
+            ("LOGGIA__SOURCES__DAM__USER", "0123"),
+            ("LOGGIA__SOURCES__DAM__API_KEY", "12345"),
+            ("LOGGIA__SOURCES__DAM__HIDDEN_FIELDS", "a, b"),
             ("LOGGIA_CACHE_DISK", "not ours"),
             ("PATH", "/bin"),
         ],
@@ -142,7 +149,10 @@ fn variables_override_the_file_and_become_what_the_key_wants() {
     }
     assert_eq!(settings.sources["maps"].rate, Some(2.5));
     assert_eq!(settings.sources["maps"].label, LanguageMap::tagged("de", "Karten"));
-    assert_eq!(settings.sources["old-maps"].inputs["path"].as_str(), Some("0123"));
+    assert_eq!(settings.sources["old-maps"].inputs["path"], settings.sources["maps"].inputs["path"]);
+    let dam = &settings.sources["dam"].inputs;
+    assert_eq!((dam["user"].as_str(), dam["api_key"].as_str()), (Some("0123"), Some("12345")));
+    assert_eq!(dam["hidden_fields"], toml::Value::from(vec!["a", "b"]));
 }
 
 #[test]
@@ -154,7 +164,9 @@ fn a_number_in_quotes_is_a_text_in_a_file() {
 #[test]
 fn sources_and_languages_keep_the_order_of_the_file() {
     let source = |name: &str| {
-        format!("[sources.{name}]\nadapter = 'folder'\nlabel = {{ nl = 'a', de = 'b', en = 'c' }}\n")
+        format!(
+            "[sources.{name}]\nadapter = 'folder'\npath = '.'\nlabel = {{ nl = 'a', de = 'b', en = 'c' }}\n"
+        )
     };
     let settings = settings(&["zebra", "apple", "mango"].map(source).concat(), &[]);
     assert_eq!(settings.sources.keys().collect::<Vec<_>>(), ["zebra", "apple", "mango"]);
@@ -164,7 +176,11 @@ fn sources_and_languages_keep_the_order_of_the_file() {
 
 #[test]
 fn an_adapter_sees_secrets_as_texts_wherever_they_are_kept() {
-    let dam = |key: &str| format!("[sources.dam]\nadapter = 'dam'\napi_key = {key}\n");
+    let dam = |key: &str| {
+        format!(
+            "[sources.dam]\nadapter = 'resourcespace'\nbase = 'https://dam.example.org'\nuser = 'iiif'\napi_key = {key}\n"
+        )
+    };
     for key in ["'s3cret'", "{ env = 'DAM_KEY' }", "{ file = 'dam.key' }"] {
         let settings = settings(&dam(key), &[("DAM_KEY", "s3cret")]);
         assert_eq!(settings.sources["dam"].inputs["api_key"].as_str(), Some("s3cret"), "{key}");
@@ -196,15 +212,60 @@ fn a_secret_in_a_section_is_followed_too() {
 
 #[test]
 fn relative_paths_of_a_source_begin_beside_the_file() {
-    let settings = settings(MAPS, &[]);
-    assert!(settings.folder.is_absolute());
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("ca.pem"), "").unwrap();
+    fs::create_dir(folder.path().join("masters")).unwrap();
     let file = folder.path().join("loggia.toml");
-    fs::write(&file, format!("{MAPS}ca_file = 'ca.pem'")).unwrap();
-    let adapters = Adapters { names: &["folder"], inputs: &|_, _| Vec::new() };
-    let settings = Settings::load(&file, &Environment::new(), &adapters).unwrap();
-    assert_eq!(settings.sources["maps"].ca_file, Some(folder.path().join("ca.pem")));
+    fs::write(&file, "[sources.maps]\nadapter = 'folder'\npath = 'masters'\nca_file = 'ca.pem'").unwrap();
+    let settings = Settings::load(&file, &Environment::new()).unwrap();
+    let maps = &settings.sources["maps"];
+    assert_eq!(maps.ca_file, Some(folder.path().join("ca.pem")));
+    assert_eq!(maps.inputs["path"].as_str().map(Path::new), Some(&*folder.path().join("masters")));
+}
+
+/// Settings with a folder of adapters beside them.
+fn with_adapters(adapters: &[(&str, &str)], sources: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("my-adapters")).unwrap();
+    for (name, text) in adapters {
+        fs::write(folder.path().join("my-adapters").join(name), text).unwrap();
+    }
+    let file = folder.path().join("loggia.toml");
+    let cache = folder.path().join("cache");
+    let text = format!("adapters = 'my-adapters'\n[cache]\ndir = '{}'\n{sources}", cache.display());
+    fs::write(&file, text).unwrap();
+    (folder, file)
+}
+
+#[test]
+fn a_folder_of_definitions_adds_adapters_and_replaces_some() {
+    let omeka = builtin("omeka-s").unwrap();
+    let renamed = omeka.replace("name = \"omeka-s\"", "name = \"archive\"");
+    let stricter = omeka.replace("[settings]", "[settings]\ntenant = { type = \"number\", required = true }");
+    let source =
+        |name: &str| format!("[sources.{name}]\nadapter = '{name}'\nbase = 'https://{name}.example.org'\n");
+    let adapters = [("archive.toml", renamed.as_str()), ("omeka-s.toml", stricter.as_str())];
+
+    let (_folder, file) = with_adapters(&adapters, &[source("archive"), source("omeka-s")].concat());
+    let message = check(&file, &Environment::new()).unwrap_err();
+    assert!(message.contains("`sources.omeka-s` needs the key `tenant`"), "{message}");
+    assert!(message.ends_with(&format!("1 problem in the settings (`{}`)", file.display())), "{message}");
+
+    let (_folder, file) =
+        with_adapters(&adapters, &[source("archive"), source("omeka-s"), "tenant = 5".into()].concat());
+    let summary = check(&file, &Environment::new()).unwrap();
+    assert!(summary.contains("archive  https://archive.example.org"), "{summary}");
+    let settings = loggia::cli::load(&file).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let gateway = runtime.block_on(async { in_process(&settings, Arc::new(SystemClock)).map(|_| ()) });
+    gateway.unwrap();
+}
+
+#[test]
+fn an_adapter_of_no_folder_is_unknown() {
+    let (_folder, file) = with_adapters(&[], "[sources.a]\nadapter = 'archive'");
+    let message = check(&file, &Environment::new()).unwrap_err();
+    assert!(message.contains("unknown adapter `archive`"), "{message}");
 }
 
 proptest::proptest! {

@@ -5,8 +5,9 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::definition::{Definition, Values};
-use super::inputs::{Input, one_of};
+use super::inputs::Setting;
 use super::template::{Coding, Template};
+use crate::adapter::input::Kind;
 
 /// Names with a meaning of their own, in templates or in every `[sources.NAME]`.
 const TAKEN: [&str; 23] = [
@@ -59,7 +60,7 @@ impl Definition {
         if file.file_stem().is_some_and(|stem| stem != self.adapter.name.as_str()) {
             return problem(["adapter", "name"], "expected the name of the file".to_owned());
         }
-        self.settings.iter().try_for_each(|(name, input)| check_input(name, input))?;
+        self.settings.iter().try_for_each(|(name, setting)| check_setting(name, setting))?;
         self.check_http()?;
         for (name, paging) in &self.paging {
             if let Some((key, message)) = paging.refuse() {
@@ -171,37 +172,39 @@ impl Definition {
     }
 
     fn refuse_setting(&self, name: &str, others: &[&str], place: Place) -> Option<String> {
-        let Some(input) = self.settings.get(name) else {
+        let Some(setting) = self.settings.get(name) else {
             let fits = |name: &&String| self.refuse_setting(name, &[], place).is_none();
             let settings = self.settings.keys().filter(fits).cloned();
             let names: Vec<String> = others.iter().map(|name| (*name).to_owned()).chain(settings).collect();
             return Some(format!("unknown placeholder `{{{name}}}`, {}", one_of(names.iter())));
         };
-        if input.secret && !matches!(place, Place::Credential) {
+        if setting.kind() == Kind::Secret && !matches!(place, Place::Credential) {
             return Some(format!("the secret `{name}` may be used in `[auth]` only"));
         }
-        (input.kind == super::inputs::Kind::List)
-            .then(|| format!("`{name}` is a list, expected a single value"))
+        (setting.kind() == Kind::List).then(|| format!("`{name}` is a list, expected a single value"))
     }
 }
 
-fn check_input(name: &str, input: &Input) -> Result<(), Problem> {
+fn check_setting(name: &str, setting: &Setting) -> Result<(), Problem> {
     let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let message = if TAKEN.contains(&name) {
-        format!("`{name}` has a meaning of its own, expected another name")
+        Some(format!("`{name}` has a meaning of its own, expected another name"))
     } else if !name.chars().all(letters) {
-        format!("`{name}` is no name of a setting: expected lower case letters, digits and `_`")
+        Some(format!("`{name}` is no name of a setting: expected lower case letters, digits and `_`"))
     } else {
-        match (&input.default, input.required) {
-            (Some(_), true) | (None, false) => "expected either `default` or `required = true`".to_owned(),
-            (Some(value), false) => match input.refuse(value) {
-                Some(message) => message,
-                None => return Ok(()),
-            },
-            (None, true) => return Ok(()),
-        }
+        setting.refuse()
     };
-    problem(["settings", name], message)
+    message.map_or(Ok(()), |message| problem(["settings", name], message))
+}
+
+/// `expected `a`` or `expected one of `a`, `b``, as serde says it.
+fn one_of<'n>(names: impl Iterator<Item = &'n String>) -> String {
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    match names.as_slice() {
+        [] => "there are none".to_owned(),
+        [name] => format!("expected {name}"),
+        names => format!("expected one of {}", names.join(", ")),
+    }
 }
 
 fn problem<'p>(path: impl IntoIterator<Item = &'p str>, message: String) -> Result<(), Problem> {
@@ -292,7 +295,7 @@ url = "{+base}/files/{file}"
             Definition::parse("sample.toml", &text).unwrap_err().to_string()
         };
         insta::assert_snapshot!(error("{ type = 'url' }"), @"sample.toml:20: `settings.base`: expected either `default` or `required = true`");
-        insta::assert_snapshot!(error("{ type = 'url', default = 'x' }"), @r#"sample.toml:20: `settings.base`: invalid value: string "x", expected an http or https address"#);
+        insta::assert_snapshot!(error("{ type = 'url', default = 'x' }"), @r#"sample.toml:20: `settings.base`: `default`: expected an address such as `https://dam.example.org/api`, without `?` and `#`, found `"x"`"#);
         insta::assert_snapshot!(error("{ type = 'url', required = true }\nlabel = { type = 'string', default = '' }"), @"sample.toml:21: `settings.label`: `label` has a meaning of its own, expected another name");
     }
 

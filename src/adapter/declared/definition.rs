@@ -10,7 +10,7 @@ use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use super::auth::Auth;
 use super::check;
 use super::expression::{Expression, OfCanvas, OfItem, OfRecord, OfSource};
-use super::inputs::Input;
+use super::inputs::Setting;
 use super::paging::Paging;
 use super::template::Template;
 use crate::upstream::Redirects;
@@ -23,7 +23,7 @@ pub struct Definition {
     pub adapter: About,
     /// What a site has to say.
     #[serde(default)]
-    pub(super) settings: IndexMap<String, Input>,
+    pub(super) settings: IndexMap<String, Setting>,
     #[serde(default)]
     pub(super) auth: Auth,
     pub(super) http: Http,

@@ -10,7 +10,7 @@ use super::ask::{Client, blocking};
 use super::definition::Definition;
 use super::field::Mismatch;
 use super::file::Book;
-use super::inputs::SettingsProblem;
+use super::inputs::{Site, SiteError};
 use super::mapping::{Addresses, Mapping, listed};
 use super::media_id;
 use super::paging::Place;
@@ -41,9 +41,9 @@ impl Declared {
         definition: Arc<Definition>,
         source: &SourceConfig,
         upstream: Upstream,
-    ) -> Result<Self, Vec<SettingsProblem>> {
+    ) -> Result<Self, SiteError> {
         let site = definition.site(&source.settings)?;
-        let base = definition.base(&source.settings)?;
+        let base = definition.base(&site)?;
         let client = Client { definition, site: Arc::new(site), upstream, base };
         Ok(Self { client, book: Book::new() })
     }
@@ -78,7 +78,7 @@ impl Definition {
         &self,
         settings: &toml::Table,
         operator: upstream::Settings,
-    ) -> Result<upstream::Settings, Vec<SettingsProblem>> {
+    ) -> Result<upstream::Settings, SiteError> {
         let http = &self.http;
         let site = self.site(settings)?;
         let agent = http.user_agent.as_ref().map(|agent| agent.text(|name| site.value(name)));
@@ -88,7 +88,7 @@ impl Definition {
             (one, other) => one.or(other),
         };
         Ok(upstream::Settings {
-            base: Some(self.base(settings)?),
+            base: Some(self.base(&site)?),
             hosts: operator.hosts.iter().chain(&http.hosts).cloned().collect(),
             rate,
             concurrency: operator.concurrency.min(http.concurrency.unwrap_or(usize::MAX)),
@@ -98,11 +98,10 @@ impl Definition {
     }
 
     /// Where relative addresses begin.
-    fn base(&self, settings: &toml::Table) -> Result<Url, Vec<SettingsProblem>> {
-        let site = self.site(settings)?;
+    fn base(&self, site: &Site) -> Result<Url, SiteError> {
         let text = self.http.base.address(|name| site.value(name)).map_err(|error| error.to_string());
         text.and_then(|text| Url::parse(&text).map_err(|error| format!("`{text}`: {error}")))
-            .map_err(|message| vec![SettingsProblem { key: "base".to_owned(), message }])
+            .map_err(SiteError::Base)
     }
 }
 

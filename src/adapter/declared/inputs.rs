@@ -2,22 +2,22 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Deserialize;
 use serde_json::json;
 use toml::Value;
 
 use super::definition::Definition;
+use crate::adapter::input::{Input, Kind, Need};
 use crate::jq;
-use crate::secret::{Reference, Secret};
+use crate::secret::Secret;
 
-/// One declared setting.
+/// One declared setting, as the file writes it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Input {
+pub(super) struct Setting {
     #[serde(rename = "type")]
-    pub(super) kind: Kind,
+    form: Form,
     pub(super) default: Option<Value>,
     #[serde(default)]
     pub(super) required: bool,
@@ -29,7 +29,7 @@ pub(super) struct Input {
 /// What a setting holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Kind {
+enum Form {
     Url,
     String,
     Number,
@@ -37,14 +37,20 @@ pub(super) enum Kind {
     Bool,
 }
 
-/// What is wrong with one setting of a source; the wording is that of the other settings.
+/// Why a definition and the settings of a source do not make a site. Settings that were checked never get here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct SettingsProblem {
-    /// The setting, within its source.
-    pub key: String,
-    /// What was found and what was expected.
-    pub message: String,
+pub enum SiteError {
+    /// A setting is missing, or is not what the definition declares.
+    #[error("setting `{name}` is missing or of another kind, expected {expected}")]
+    Setting {
+        /// The setting.
+        name: String,
+        /// What the definition declares.
+        expected: Kind,
+    },
+    /// The definition's address does not become one with these settings.
+    #[error("`http.base` makes no address: {0}")]
+    Base(String),
 }
 
 /// The settings of one source, checked and ready for templates and expressions.
@@ -57,114 +63,78 @@ pub(super) struct Site {
 }
 
 impl Definition {
-    /// Everything that is wrong with the settings of a source, `settings` being those that the
-    /// definition declares.
-    pub fn check_settings(&self, settings: &toml::Table) -> Vec<SettingsProblem> {
-        let problem = |key: &str, message| SettingsProblem { key: key.to_owned(), message };
-        let unknown = settings.keys().filter(|key| !self.settings.contains_key(*key));
-        let unknown = unknown.map(|key| {
-            let expected = one_of(self.settings.keys());
-            problem(key, format!("unknown field `{key}`, {expected}"))
-        });
-        let declared = self.settings.iter().filter_map(|(key, input)| match settings.get(key) {
-            Some(value) => input.refuse(value).map(|message| problem(key, message)),
-            None if input.required => Some(problem(key, format!("missing field `{key}`"))),
-            None => None,
-        });
-        unknown.chain(declared).collect()
-    }
-
-    /// The settings whose values may be given as `{ env = ".." }` or `{ file = ".." }`. Whoever loads settings
-    /// replaces these by what they refer to.
-    pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.settings.iter().filter(|(_, input)| input.secret).map(|(name, _)| name.as_str())
+    /// What a source of this kind has to say, and may.
+    pub fn inputs(&self) -> impl Iterator<Item = Input<'_>> {
+        self.settings.iter().map(|(name, setting)| Input {
+            name,
+            kind: setting.kind(),
+            need: if setting.required { Need::Required } else { Need::Optional },
+        })
     }
 
     /// The settings of one source with the defaults filled in.
-    pub(super) fn site(&self, settings: &toml::Table) -> Result<Site, Vec<SettingsProblem>> {
-        let problems = self.check_settings(settings);
-        if !problems.is_empty() {
-            return Err(problems);
-        }
+    pub(super) fn site(&self, settings: &toml::Table) -> Result<Site, SiteError> {
         let mut site = Site { texts: BTreeMap::new(), secrets: BTreeMap::new(), source: json!({}).into() };
         let mut source = serde_json::Map::new();
-        for (name, input) in &self.settings {
-            let Some(value) = settings.get(name).or(input.default.as_ref()) else { continue };
-            if input.secret {
-                let text = value.as_str().ok_or_else(|| vec![unread(name)])?;
-                site.secrets.insert(name.clone(), Secret::from(text));
-                continue;
-            }
-            let text = input.text(value);
-            source.insert(name.clone(), if input.kind == Kind::Url { json!(text) } else { json!(value) });
-            site.texts.extend(text.map(|text| (name.clone(), text)));
+        for (name, setting) in &self.settings {
+            let kind = setting.kind();
+            let value = settings.get(name).or(setting.default.as_ref()).filter(|value| kind.admits(value));
+            let value = value.ok_or_else(|| SiteError::Setting { name: name.clone(), expected: kind })?;
+            match (kind, value) {
+                (Kind::Secret, Value::String(text)) => {
+                    site.secrets.insert(name.clone(), Secret::from(text.as_str()));
+                    continue;
+                }
+                (Kind::Url, _) => source.insert(name.clone(), json!(text(kind, value))),
+                _ => source.insert(name.clone(), json!(value)),
+            };
+            site.texts.extend(text(kind, value).map(|text| (name.clone(), text)));
         }
         site.source = serde_json::Value::Object(source).into();
         Ok(site)
     }
 }
 
-impl Input {
-    /// Why `value` cannot be its value.
-    pub(super) fn refuse(&self, value: &Value) -> Option<String> {
-        if self.secret && Reference::deserialize(value.clone()).is_ok() {
-            return None;
-        }
-        let fits = match (self.kind, value) {
-            (Kind::Url, Value::String(text)) => return refuse_url(text),
-            (Kind::String, Value::String(_)) | (Kind::Bool, Value::Boolean(_)) => true,
-            (Kind::Number, Value::Integer(_) | Value::Float(_)) => true,
-            (Kind::List, Value::Array(list)) => list.iter().all(Value::is_str),
-            _ => false,
-        };
-        let expected = if self.secret {
-            "a text, `{ env = \"NAME\" }` or `{ file = \"path\" }`"
-        } else {
-            self.kind.name()
-        };
-        (!fits).then(|| format!("invalid type: {}, expected {expected}", self.found(value)))
-    }
-
-    /// The value as it enters a template.
-    fn text(&self, value: &Value) -> Option<String> {
-        match value {
-            // So that `{+base}/api` has one slash, however the site writes its address.
-            Value::String(text) if self.kind == Kind::Url => Some(text.trim_end_matches('/').to_owned()),
-            Value::String(text) => Some(text.clone()),
-            Value::Integer(number) => Some(number.to_string()),
-            Value::Float(number) => Some(number.to_string()),
-            Value::Boolean(flag) => Some(flag.to_string()),
-            Value::Array(_) | Value::Table(_) | Value::Datetime(_) => None,
+impl Setting {
+    /// What its value has to be.
+    pub(super) fn kind(&self) -> Kind {
+        match self.form {
+            _ if self.secret => Kind::Secret,
+            Form::String => Kind::Text,
+            Form::Url => Kind::Url,
+            Form::Number => Kind::Number,
+            Form::List => Kind::List,
+            Form::Bool => Kind::Switch,
         }
     }
 
-    /// A wrong value in the words of serde; that of a secret is not repeated.
-    fn found(&self, value: &Value) -> String {
-        match value {
-            Value::String(_) if self.secret => "string".to_owned(),
-            Value::String(text) => format!("string {text:?}"),
-            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) if self.secret => {
-                value.type_str().to_owned()
+    /// Why it cannot be declared like this.
+    pub(super) fn refuse(&self) -> Option<String> {
+        match (&self.default, self.required) {
+            _ if self.secret && self.form != Form::String => {
+                Some("a secret is a text, expected `type = \"string\"`".to_owned())
             }
-            Value::Integer(number) => format!("integer `{number}`"),
-            Value::Float(number) => format!("floating point `{number}`"),
-            Value::Boolean(flag) => format!("boolean `{flag}`"),
-            Value::Datetime(_) => "datetime".to_owned(),
-            Value::Array(_) => "sequence".to_owned(),
-            Value::Table(_) => "map".to_owned(),
+            (Some(_), true) | (None, false) => {
+                Some("expected either `default` or `required = true`".to_owned())
+            }
+            (Some(default), false) if !self.kind().admits(default) => {
+                Some(format!("`default`: expected {}, found `{default}`", self.kind()))
+            }
+            _ => None,
         }
     }
 }
 
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Url => "an http or https address",
-            Self::String => "a string",
-            Self::Number => "a number",
-            Self::List => "a list of strings",
-            Self::Bool => "a boolean",
-        }
+/// A value as it enters a template.
+fn text(kind: Kind, value: &Value) -> Option<String> {
+    match value {
+        // So that `{+base}/api` has one slash, however the site writes its address.
+        Value::String(text) if kind == Kind::Url => Some(text.trim_end_matches('/').to_owned()),
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        Value::Boolean(flag) => Some(flag.to_string()),
+        Value::Array(_) | Value::Table(_) | Value::Datetime(_) => None,
     }
 }
 
@@ -174,35 +144,6 @@ impl Site {
         let text = self.texts.get(name).map(String::as_str);
         Cow::Borrowed(text.or_else(|| self.secrets.get(name).map(Secret::reveal)).unwrap_or_default())
     }
-}
-
-/// `expected `a`` or `expected one of `a`, `b``, as serde says it.
-pub(super) fn one_of<'n>(names: impl ExactSizeIterator<Item = &'n String>) -> String {
-    struct Names<'n>(Vec<&'n String>);
-    impl fmt::Display for Names<'_> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            for (n, name) in self.0.iter().enumerate() {
-                write!(f, "{}`{name}`", if n == 0 { "" } else { ", " })?;
-            }
-            Ok(())
-        }
-    }
-    match names.len() {
-        0 => "there are none".to_owned(),
-        1 => format!("expected {}", Names(names.collect())),
-        _ => format!("expected one of {}", Names(names.collect())),
-    }
-}
-
-fn refuse_url(text: &str) -> Option<String> {
-    let fits = url::Url::parse(text).is_ok_and(|url| {
-        matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none()
-    });
-    (!fits).then(|| format!("invalid value: string {text:?}, expected {}", Kind::Url.name()))
-}
-
-fn unread(name: &str) -> SettingsProblem {
-    SettingsProblem { key: name.to_owned(), message: format!("the secret `{name}` was not read") }
 }
 
 #[cfg(test)]
@@ -219,35 +160,36 @@ mod tests {
         super::super::check::tests::sample(settings)
     }
 
-    fn problems(settings: &str) -> Vec<String> {
-        let problems = definition().check_settings(&toml::from_str(settings).unwrap());
-        problems.into_iter().map(|problem| format!("{}: {problem}", problem.key)).collect()
+    #[test]
+    fn what_is_declared_is_offered_as_data() {
+        let definition = definition();
+        let input = |name, kind, need| Input { name, kind, need };
+        let expected = [
+            input("base", Kind::Url, Need::Required),
+            input("key", Kind::Secret, Need::Optional),
+            input("limit", Kind::Number, Need::Optional),
+            input("hidden", Kind::List, Need::Optional),
+            input("strict", Kind::Switch, Need::Optional),
+        ];
+        assert_eq!(definition.inputs().collect::<Vec<_>>(), expected);
     }
 
     #[test]
-    fn what_fits_is_taken() {
-        for settings in [
-            "base = 'https://dam.example.org/x/'",
-            "base = 'http://dam'\nkey = 's'\nlimit = 1.5\nhidden = []\nstrict = true",
-            "base = 'http://dam'\nkey = { env = 'KEY' }",
-            "base = 'http://dam'\nkey = { file = 'key.txt' }",
+    fn a_wrong_table_makes_no_site() {
+        for (settings, name) in [
+            ("", "base"),
+            ("base = 'dam.example.org'", "base"),
+            ("base = 'http://dam'\nkey = { env = 'KEY' }", "key"),
+            ("base = 'http://dam'\nlimit = 'ten'", "limit"),
+            ("base = 'http://dam'\nhidden = ['a', 1]", "hidden"),
+            ("base = 'http://dam'\nstrict = 'yes'", "strict"),
         ] {
-            assert_eq!(problems(settings), [""; 0], "{settings}");
+            let error = definition().site(&settings.parse().unwrap()).unwrap_err();
+            assert!(
+                matches!(&error, SiteError::Setting { name: wrong, .. } if wrong == name),
+                "{settings}: {error}"
+            );
         }
-    }
-
-    #[test]
-    fn all_that_does_not_fit_is_said_at_once() {
-        let settings = "bse = 'x'\nkey = 5\nlimit = 'ten'\nhidden = ['a', 1]\nstrict = 'yes'";
-        insta::assert_snapshot!(problems(settings).join("\n"), @r#"
-        bse: unknown field `bse`, expected one of `base`, `key`, `limit`, `hidden`, `strict`
-        base: missing field `base`
-        key: invalid type: integer, expected a text, `{ env = "NAME" }` or `{ file = "path" }`
-        limit: invalid type: string "ten", expected a number
-        hidden: invalid type: sequence, expected a list of strings
-        strict: invalid type: string "yes", expected a boolean
-        "#);
-        insta::assert_snapshot!(problems("base = 'dam.example.org'").join("\n"), @r#"base: invalid value: string "dam.example.org", expected an http or https address"#);
     }
 
     #[test]
@@ -258,7 +200,5 @@ mod tests {
         assert_eq!(site.value("key"), "s3cret");
         assert_eq!(site.value("limit"), "10");
         assert!(!format!("{site:?}").contains("s3cret"));
-        let unread = toml::from_str("base = 'https://dam.example.org/'\nkey = { env = 'KEY' }").unwrap();
-        assert_eq!(definition().site(&unread).unwrap_err()[0].to_string(), "the secret `key` was not read");
     }
 }

@@ -17,7 +17,7 @@ mod template;
 
 pub use definition::{About, Definition, DefinitionError};
 pub use engine::{Declared, SourceConfig};
-pub use inputs::SettingsProblem;
+pub use inputs::SiteError;
 
 macro_rules! builtin {
     ($($name:literal),+ $(,)?) => {

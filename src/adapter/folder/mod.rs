@@ -17,6 +17,7 @@ use std::time::UNIX_EPOCH;
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
+use super::input::{Input, Kind as InputKind, Need};
 use super::record::{Access, Canvas, Collection, Cursor, Image, ItemId, Leaf, Listed, MediaId, Page, Record};
 use super::{Abilities, Adapter, AdapterError, Content, Media};
 use crate::iiif::presentation::text::LanguageMap;
@@ -25,6 +26,10 @@ use tree::{Entry, Kind, Tree};
 
 /// How many items one page of a listing holds.
 const PAGE: usize = 1000;
+
+/// What a source of this kind has to say.
+pub const INPUTS: &[Input<'static>] =
+    &[Input { name: "path", kind: InputKind::Folder, need: Need::Required }];
 
 /// A directory tree, read when it is asked for.
 #[derive(Debug)]
