@@ -1,7 +1,9 @@
 //! How images are offered, for all sources or one.
 
+use std::fmt;
 use std::num::NonZeroU32;
 
+use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::iiif::image::geometry::{Limits, Upscale};
@@ -21,6 +23,7 @@ pub struct ImageSettings {
     /// Width and height of the tiles that viewers are told to ask for.
     pub tile: u32,
     /// JPEG and WebP quality, 1 to 100.
+    #[serde(deserialize_with = "quality")]
     pub quality: u8,
 }
 
@@ -39,6 +42,7 @@ pub struct ImageOverride {
     /// See [`ImageSettings::tile`].
     pub tile: Option<u32>,
     /// See [`ImageSettings::quality`].
+    #[serde(deserialize_with = "own_quality")]
     pub quality: Option<u8>,
 }
 
@@ -79,9 +83,45 @@ impl ImageSettings {
     }
 }
 
+fn quality<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    struct Percent;
+    impl Visitor<'_> for Percent {
+        type Value = u8;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a whole number from 1 to 100")
+        }
+
+        fn visit_i64<E: de::Error>(self, number: i64) -> Result<u8, E> {
+            let wrong = || E::invalid_value(Unexpected::Signed(number), &self);
+            u8::try_from(number).ok().filter(|quality| (1..=100).contains(quality)).ok_or_else(wrong)
+        }
+
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<u8, E> {
+            self.visit_i64(i64::try_from(number).unwrap_or(i64::MAX))
+        }
+    }
+    deserializer.deserialize_u8(Percent)
+}
+
+fn own_quality<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::Error> {
+    quality(deserializer).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quality_is_one_to_a_hundred() {
+        for (text, expected) in [("1", Some(1)), ("100", Some(100)), ("0", None), ("101", None), ("-1", None)]
+        {
+            let written = format!("quality = {text}");
+            let all = toml::from_str::<ImageSettings>(&written).ok().map(|image| image.quality);
+            let own = toml::from_str::<ImageOverride>(&written).ok().and_then(|image| image.quality);
+            assert_eq!((all, own), (expected, expected), "{text}");
+        }
+    }
 
     #[test]
     fn a_source_changes_only_what_it_names() {

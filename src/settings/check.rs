@@ -1,6 +1,7 @@
 //! Rules across sections: what is well-formed but would not work. Opens no socket.
 
 use std::io;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use url::Url;
@@ -9,14 +10,16 @@ use super::Settings;
 use super::problem::{Key, Problem};
 use super::source::Source;
 use crate::adapter::input::Kind;
-use crate::http;
 use crate::serve::offer::{ImageOverride, ImageSettings};
+use crate::{http, imaging};
 
 /// Everything that is wrong with settings as a whole.
 pub(super) fn check(settings: &Settings) -> Vec<Problem> {
     let mut problems = server(&settings.server);
     problems.extend(cache(settings));
+    problems.extend(limits(&settings.limits));
     problems.extend(image(&settings.image));
+    problems.extend(height_without_width(settings.image.max_height, &settings.image));
     if settings.sources.is_empty() {
         let problem = Problem::missing(Key::default(), "sources");
         problems.push(
@@ -26,7 +29,8 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
     for (name, source) in &settings.sources {
         let table = Key::of(["sources", name]);
         problems.extend(source_name(name));
-        problems.extend(common(source).into_iter().map(|problem| problem.within(&table)));
+        let height = height_without_width(source.image.max_height, &settings.image.with(&source.image));
+        problems.extend(common(source).into_iter().chain(height).map(|problem| problem.within(&table)));
     }
     problems
 }
@@ -37,7 +41,25 @@ fn server(server: &http::Settings) -> Vec<Problem> {
         let sentence = format!("`{}` is the address of `server.listen` already", server.listen);
         problems.push(Problem::new(Key::of(["server", "admin"]), sentence).hint("give it a port of its own"));
     }
+    let times = [
+        ("header_timeout", server.header_timeout, "no request could arrive in time"),
+        ("request_timeout", server.request_timeout, "no answer could be made in time"),
+    ];
+    for (name, time, why) in times.into_iter().filter(|(_, time, _)| time.is_zero()) {
+        let sentence = format!("expected a time longer than `0s`, found `{time}`");
+        problems.push(Problem::new(Key::of(["server", name]), sentence).hint(why));
+    }
     problems
+}
+
+fn limits(limits: &imaging::Settings) -> Vec<Problem> {
+    let numbers = [("memory", *limits.memory), ("max_pixels", limits.max_pixels)];
+    let none = numbers.into_iter().filter(|(_, number)| *number == 0);
+    none.map(|(name, _)| {
+        Problem::new(Key::of(["limits", name]), "expected more than `0`, found `0`")
+            .hint("no picture could be made")
+    })
+    .collect()
 }
 
 fn cache(settings: &Settings) -> Vec<Problem> {
@@ -87,12 +109,8 @@ fn creatable(folder: &Path) -> io::Result<()> {
 }
 
 fn image(image: &ImageSettings) -> Vec<Problem> {
-    let all = ImageOverride {
-        quality: Some(image.quality),
-        tile: Some(image.tile),
-        max_area: Some(image.max_area),
-        ..ImageOverride::default()
-    };
+    let all =
+        ImageOverride { tile: Some(image.tile), max_area: Some(image.max_area), ..ImageOverride::default() };
     picture(&all)
 }
 
@@ -104,17 +122,24 @@ fn picture(image: &ImageOverride) -> Vec<Problem> {
             Problem::new(key, format!("expected {expected}, found the number `{found}`"))
         })
     };
-    let quality = image.quality.filter(|quality| !(1..=100).contains(quality)).map(u64::from);
     let tile = image.tile.filter(|tile| !(64..=4096).contains(tile)).map(u64::from);
     let max_area = image.max_area.filter(|area| *area == 0);
     [
-        number("quality", "a quality from 1 to 100", quality),
         number("tile", "a tile size from 64 to 4096 pixels", tile),
         number("max_area", "a number of pixels, at least 1", max_area),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// *Image API 3.0, 5.2*: `maxHeight` needs `maxWidth` beside it. `own` is the height that the table itself gives,
+/// `offered` what holds with all above it; the key is counted from the table that holds `image`.
+fn height_without_width(own: Option<NonZeroU32>, offered: &ImageSettings) -> Option<Problem> {
+    own.filter(|_| offered.max_width.is_none()).map(|height| {
+        Problem::new(Key::of(["image", "max_height"]), format!("`{height}` needs a `max_width` beside it"))
+            .hint("with `max_width` alone, the height is limited to the same number")
+    })
 }
 
 /// Names become parts of addresses and of variables' names.
