@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use loggia::cli::{Arguments, Exit};
+use loggia::cli::{self, Arguments, Exit};
 use loggia::settings::load::Environment;
 
 fn main() -> ExitCode {
@@ -15,13 +15,7 @@ fn main() -> ExitCode {
             return exit.into();
         }
     };
-    match arguments.run(&environment(), &mut std::io::stdout().lock()) {
-        Ok(()) => Exit::Done.into(),
-        Err(failure) => {
-            eprintln!("{failure}");
-            failure.exit().into()
-        }
-    }
+    cli::end(|| arguments.run(&environment(), &mut std::io::stdout().lock())).into()
 }
 
 /// The variables of the process; what is not Unicode cannot be a setting of ours.

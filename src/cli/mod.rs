@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -133,6 +134,22 @@ impl Arguments {
     }
 }
 
+/// Runs a command to its end: what went wrong goes to standard error, and the shell gets a number.
+///
+/// A panic is a fault of the gateway: its words are on standard error already, the number is
+/// [`Exit::Internal`]. A panic of one request does not come here; that request gets a 500.
+pub fn end(command: impl FnOnce() -> Result<(), Failure>) -> Exit {
+    match panic::catch_unwind(AssertUnwindSafe(command)) {
+        Ok(Ok(())) => Exit::Done,
+        Ok(Err(failure)) => {
+            // A closed standard error changes nothing about how it went.
+            let _ = writeln!(std::io::stderr(), "{failure}");
+            failure.exit()
+        }
+        Err(_) => Exit::Internal,
+    }
+}
+
 /// Where commands wait for the network.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
@@ -148,6 +165,13 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn every_end_has_its_number() {
+        assert_eq!(end(|| Ok(())), Exit::Done);
+        assert_eq!(end(|| Err(Failure::Source("away".to_owned()))), Exit::Unavailable);
+        assert_eq!(end(|| panic!("a test wants to see what becomes of this")), Exit::Internal);
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {
