@@ -8,4 +8,5 @@ mod house;
 mod mediawiki;
 mod presentation;
 mod settings;
+mod settings_page;
 mod support;
