@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::{cacheable, see_other, tag_of};
 use crate::adapter::record::Leaf;
-use crate::http::parts::{Outcome, Parts};
 use crate::http::conditional::not_modified;
+use crate::http::parts::{Outcome, Parts};
 use crate::http::problem::{self, Kind};
 use crate::http::{Body, Problem, negotiate};
 use crate::iiif::address::{Address, Place};

@@ -4,8 +4,8 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LINK};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::cacheable;
-use crate::http::parts::{Outcome, Parts};
 use crate::http::conditional::{Validator, not_modified};
+use crate::http::parts::{Outcome, Parts};
 use crate::http::problem::Kind;
 use crate::http::{Body, Problem};
 use crate::iiif::address::{Address, Parameters};
