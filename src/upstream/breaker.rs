@@ -1,7 +1,9 @@
 //! Leaves a host alone that fails again and again, and sends one scout after a while.
 //!
 //! Closed: attempts go through, failures in a row are counted. Open: every attempt fails at once.
-//! Half open: the pause is over and one attempt is under way; how it ends decides.
+//! Half open: the pause is over and one attempt is under way; how it ends decides. Who comes meanwhile waits a
+//! moment for its verdict: what belongs together is asked side by side, and must not fail because a part of it
+//! was the scout.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -9,7 +11,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use http::StatusCode;
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 use tower::{Service, ServiceExt};
 
 use super::error::Place;
@@ -23,7 +26,8 @@ const FAILURES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause: a source that is back is seen within a minute.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// What those are told who come while the scout is out.
+/// How long those wait who come while the scout is out, and when they may come again after that: a host that is
+/// well has answered by then, one that hangs shall not hold everybody up.
 const SCOUTING: Duration = Duration::from_secs(1);
 
 /// The layer: clones share one [`Fuse`].
@@ -56,7 +60,7 @@ where
         let inner = self.inner.clone();
         let fuse = Arc::clone(&self.fuse);
         Box::pin(async move {
-            let attempt = fuse.enter()?;
+            let attempt = fuse.enter(call.deadline).await?;
             let outcome = inner.oneshot(call).await;
             attempt.end(Health::of(&outcome));
             outcome
@@ -97,6 +101,17 @@ pub(super) struct Fuse {
     /// Which setting allowed the host, for the metric.
     label: Arc<str>,
     inside: Mutex<Inside>,
+    /// Calls those that wait for a scout.
+    verdict: Notify,
+}
+
+/// What a fuse says to an attempt.
+enum Door {
+    Through(Attempt),
+    /// For this long.
+    Shut(Duration),
+    /// A scout is out.
+    Ajar,
 }
 
 struct Inside {
@@ -114,26 +129,41 @@ enum State {
 impl Fuse {
     pub(super) fn new(at: Place, label: Arc<str>) -> Arc<Self> {
         let inside = Mutex::new(Inside { state: State::Closed { failures: 0 }, era: 0 });
-        Arc::new(Self { at, label, inside })
+        Arc::new(Self { at, label, inside, verdict: Notify::new() })
     }
 
-    fn enter(self: &Arc<Self>) -> Result<Attempt, UpstreamError> {
+    /// Lets an attempt through, at once or after a scout's good news.
+    async fn enter(self: &Arc<Self>, deadline: Instant) -> Result<Attempt, UpstreamError> {
+        let patience = deadline.min(Instant::now() + SCOUTING);
+        loop {
+            // Listens before it looks: a verdict in between is not missed.
+            let verdict = self.verdict.notified();
+            let closed_for = match self.knock() {
+                Door::Through(attempt) => return Ok(attempt),
+                Door::Shut(rest) => rest,
+                Door::Ajar => match timeout_at(patience, verdict).await {
+                    Ok(()) => continue,
+                    Err(_) => SCOUTING,
+                },
+            };
+            return Err(UpstreamError::BreakerOpen { at: self.at.clone(), retry_after: closed_for });
+        }
+    }
+
+    fn knock(self: &Arc<Self>) -> Door {
         let mut inside = self.inside();
-        let closed_for = match inside.state {
-            State::Closed { .. } => None,
-            State::HalfOpen { .. } => Some(SCOUTING),
+        match inside.state {
+            State::Closed { .. } => {}
+            State::HalfOpen { .. } => return Door::Ajar,
             State::Open { until, pause } => {
                 let rest = until.saturating_duration_since(Instant::now());
-                if rest.is_zero() {
-                    inside.turn(State::HalfOpen { pause });
+                if !rest.is_zero() {
+                    return Door::Shut(rest);
                 }
-                Some(rest).filter(|rest| !rest.is_zero())
+                inside.turn(State::HalfOpen { pause });
             }
-        };
-        match closed_for {
-            Some(retry_after) => Err(UpstreamError::BreakerOpen { at: self.at.clone(), retry_after }),
-            None => Ok(Attempt { fuse: Arc::clone(self), era: inside.era }),
         }
+        Door::Through(Attempt { fuse: Arc::clone(self), era: inside.era })
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
@@ -142,6 +172,7 @@ impl Fuse {
 
     fn open(&self, inside: &mut Inside, pause: Duration) {
         inside.turn(State::Open { until: Instant::now() + pause, pause });
+        self.verdict.notify_waiters();
         metrics::breaker_opened(&self.at, &self.label);
         let Place { source, host } = &self.at;
         tracing::warn!(%source, %host, pause_s = pause.as_secs(), "`{host}` fails repeatedly and is left alone");
@@ -149,6 +180,7 @@ impl Fuse {
 
     fn close(&self, inside: &mut Inside) {
         inside.turn(State::Closed { failures: 0 });
+        self.verdict.notify_waiters();
         let Place { source, host } = &self.at;
         tracing::info!(%source, %host, "`{host}` answers again");
     }
@@ -201,6 +233,7 @@ impl Drop for Attempt {
             && inside.era == self.era
         {
             inside.turn(State::Open { until: Instant::now(), pause });
+            self.fuse.verdict.notify_waiters();
         }
     }
 }
@@ -209,7 +242,7 @@ impl Drop for Attempt {
 mod tests {
     use tokio::time::advance;
 
-    use super::super::doubles::{Outcome, Stub, answer, call, place, timeout, unreachable};
+    use super::super::doubles::{Outcome, Stub, answer, call, call_for, place, timeout, unreachable};
     use super::super::error::{Halt, Phase};
     use super::*;
 
@@ -307,22 +340,85 @@ mod tests {
         assert_eq!(pauses, [5, 10, 20, 40, 60, 60]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn one_scout_at_a_time() {
-        let stub = Stub::slow(|n, _| {
+    /// A host that was down for [`FAILURES`] attempts; each one after that takes `answer` to answer.
+    fn back_after(answer_after: Duration, outcome: fn() -> Outcome) -> Stub {
+        Stub::slow(move |n, _| {
             Box::pin(async move {
                 if n < FAILURES as usize {
                     return Err(unreachable());
                 }
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                Ok(answer(200))
+                tokio::time::sleep(answer_after).await;
+                outcome()
+            })
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_scout_at_a_time_and_the_others_wait_for_its_verdict() {
+        type Reply = fn() -> Outcome;
+        let cases: [(&str, u64, Reply, [bool; 2], usize); 3] = [
+            ("well", 900, || Ok(answer(200)), [true, true], 2),
+            ("ill", 900, || Ok(answer(503)), [true, false], 1),
+            ("too slow to wait for", 1100, || Ok(answer(200)), [true, false], 1),
+        ];
+        for (name, millis, outcome, expected, asked) in cases {
+            let stub = back_after(Duration::from_millis(millis), outcome);
+            let breaker = opened(&stub).await;
+            advance(FIRST_PAUSE).await;
+            let start = Instant::now();
+            let waits = async {
+                let outcome = ask(&breaker).await;
+                (outcome, start.elapsed())
+            };
+            let (scout, (other, waited)) = tokio::join!(ask(&breaker), waits);
+            assert_eq!([scout.is_ok(), other.is_ok()], expected, "{name}");
+            assert_eq!(stub.count(), FAILURES as usize + asked, "{name}");
+            assert_eq!(waited.as_millis(), if asked == 2 { 1800 } else { millis.min(1000).into() }, "{name}");
+            if name == "ill" {
+                assert_eq!(refused(other), FIRST_PAUSE * 2);
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_a_scout_beyond_the_deadline() {
+        let breaker = opened(&back_after(Duration::from_secs(9), || Ok(answer(200)))).await;
+        advance(FIRST_PAUSE).await;
+        let start = Instant::now();
+        let hasty = breaker.clone().oneshot(call_for(Duration::from_millis(300)));
+        let other = async { (hasty.await, start.elapsed()) };
+        let (scout, (other, waited)) = tokio::join!(ask(&breaker), other);
+        assert!(scout.is_ok());
+        assert_eq!((refused(other), waited.as_millis()), (SCOUTING, 300));
+    }
+
+    /// What one part of a record learns must reach the others.
+    #[tokio::test(start_paused = true)]
+    async fn questions_side_by_side_come_through_after_an_outage() {
+        let breaker = opened(&back_after(Duration::from_millis(50), || Ok(answer(200)))).await;
+        advance(FIRST_PAUSE).await;
+        let all = futures_util::future::try_join_all((0..3).map(|_| ask(&breaker))).await;
+        assert!(all.is_ok(), "{all:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_a_scout_is_abandoned_one_of_those_who_wait_goes_at_once() {
+        let stub = Stub::slow(|n, _| {
+            Box::pin(async move {
+                match n {
+                    0..5 => Err(unreachable()),
+                    5 => std::future::pending().await,
+                    _ => Ok(answer(200)),
+                }
             })
         });
         let breaker = opened(&stub).await;
         advance(FIRST_PAUSE).await;
-        let (scout, other) = tokio::join!(ask(&breaker), ask(&breaker));
-        assert!(scout.is_ok());
-        assert_eq!(refused(other), SCOUTING);
+        let start = Instant::now();
+        let abandoned = tokio::time::timeout(Duration::from_millis(200), ask(&breaker));
+        let (abandoned, first, second) = tokio::join!(abandoned, ask(&breaker), ask(&breaker));
+        assert!(abandoned.is_err() && first.is_ok() && second.is_ok());
+        assert_eq!(start.elapsed().as_millis(), 200);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,9 +1,10 @@
 //! Asking one source: requests are built here, sent, and their answers read as the definition says.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::future::{FutureExt, try_join_all};
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::future::FutureExt;
+use futures_util::stream::{self, StreamExt};
 use http::StatusCode;
 use http::header::{HeaderMap, LINK};
 use serde_json::{Map, Value, json};
@@ -24,7 +25,7 @@ use crate::upstream::{Answer, Request, Upstream};
 /// More pages, or elements of an `each`, than one record can sensibly have.
 const MOST: usize = 1000;
 
-/// Requests of one `each` at a time; the upstream has its own limit for all of a host.
+/// Requests for one record at a time; the upstream has its own limit for all of a host.
 const ABREAST: usize = 8;
 
 /// A definition, the settings of a site, and the way there.
@@ -66,7 +67,7 @@ impl Client {
         let answers = rest.into_iter().map(|fetch| async move {
             Ok::<_, AdapterError>((fetch.name.clone(), self.answer(fetch, id).await?))
         });
-        root.extend(try_join_all(answers).await?);
+        root.extend(all(answers).await?);
         for fetch in each {
             let answers = self.answers_of_each(fetch, id, &root).await?;
             root.insert(fetch.name.clone(), answers);
@@ -99,7 +100,7 @@ impl Client {
         // Boxed: the compiler cannot prove an adapter over borrowed elements to be `Send`.
         let answers: Vec<_> =
             elements.iter().map(|element| self.answer_for(fetch, id, element).boxed()).collect();
-        Ok(Value::Array(stream::iter(answers).buffered(ABREAST).try_collect().await?))
+        Ok(Value::Array(all(answers).await?))
     }
 
     async fn answer_for(&self, fetch: &Fetch, id: &ItemId, each: &Value) -> Result<Value, AdapterError> {
@@ -286,6 +287,25 @@ impl Judge {
     }
 }
 
+/// Some at a time, in order. After an error no other is begun, but what is under way is waited for: what it would
+/// tell of its host, for instance that it is well again, is heard only at its end.
+async fn all<T>(
+    asked: impl IntoIterator<Item = impl Future<Output = Result<T, AdapterError>>>,
+) -> Result<Vec<T>, AdapterError> {
+    let failed = &AtomicBool::new(false);
+    let asked = asked.into_iter().map(|one| async move {
+        if failed.load(Ordering::Relaxed) {
+            return None;
+        }
+        let outcome = one.await;
+        failed.fetch_or(outcome.is_err(), Ordering::Relaxed);
+        Some(outcome)
+    });
+    let asked: Vec<_> = asked.collect();
+    let outcomes: Vec<_> = stream::iter(asked).buffered(ABREAST).collect().await;
+    outcomes.into_iter().flatten().collect()
+}
+
 /// Whether a `Link` header leads to a next page (*RFC 8288*).
 fn names_next(headers: &HeaderMap) -> bool {
     let values = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
@@ -314,4 +334,45 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 pub(super) fn unexpected(answer: &Answer, asked: &str) -> AdapterError {
     let retry_after = answer.retry_after();
     AdapterError::Status { status: answer.status, asked: asked.to_owned(), retry_after }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+    use std::sync::atomic::AtomicUsize;
+    use std::time::Duration;
+
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_does_not_stop_what_is_under_way() {
+        let (start, ended) = (Instant::now(), AtomicUsize::new(0));
+        let asked = [(3, "slow"), (0, ""), (1, ""), (2, "fast")].map(|(seconds, error)| async move {
+            sleep(Duration::from_secs(seconds)).await;
+            match error {
+                "" => Ok(seconds),
+                error => Err(AdapterError::NotFound(error.to_owned())),
+            }
+        });
+        let asked = asked.map(|one| one.inspect(|_| _ = ended.fetch_add(1, Ordering::SeqCst)));
+        let outcome = all(asked).await;
+        assert!(
+            matches!(outcome, Err(AdapterError::NotFound(which)) if which == "slow"),
+            "the first in order"
+        );
+        assert_eq!((ended.into_inner(), start.elapsed().as_secs()), (4, 3));
+    }
+
+    #[tokio::test]
+    async fn after_an_error_nothing_is_begun() {
+        let begun = &AtomicUsize::new(0);
+        let asked = (0..3 * ABREAST).map(|n| async move {
+            begun.fetch_add(1, Ordering::SeqCst);
+            ready(if n == 2 { Err(AdapterError::Unsupported("two")) } else { Ok(n) }).await
+        });
+        assert!(all(asked).await.is_err());
+        assert_eq!(begun.load(Ordering::SeqCst), 3);
+    }
 }
