@@ -1,6 +1,8 @@
 //! Colours: ICC profiles to sRGB, ink to light, grey, black and white.
 
-use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
+use std::sync::Arc;
+
+use moxcms::{ColorProfile, DataColorSpace, Layout, TransformExecutor, TransformOptions};
 use tracing::debug;
 
 use super::pixels::{Channels, Pixels};
@@ -9,15 +11,15 @@ use crate::iiif::image::quality::Quality;
 /// Turns the colours of a master into sRGB. A profile that cannot be used is passed over: a picture
 /// in slightly wrong colours is better than none.
 pub(super) fn to_srgb(picture: Pixels, profile: Option<&[u8]>) -> Pixels {
-    let converted = profile.and_then(|profile| match convert(&picture, profile) {
-        Ok(converted) => Some(converted),
+    let conversion = profile.and_then(|profile| match Conversion::new(profile, picture.channels()) {
+        Ok(conversion) => Some(conversion),
         Err(error) => {
             debug!(%error, profile_bytes = profile.len(), "ICC profile passed over: {error}");
             None
         }
     });
-    match converted {
-        Some(converted) => converted,
+    match conversion {
+        Some(conversion) => conversion.apply(picture),
         None if picture.channels() == Channels::Cmyk => picture.map(Channels::Rgb, from_ink),
         None => picture,
     }
@@ -31,22 +33,45 @@ enum ProfileError {
     Mismatch(DataColorSpace, Channels),
 }
 
-fn convert(picture: &Pixels, profile: &[u8]) -> Result<Pixels, ProfileError> {
-    let profile = ColorProfile::new_from_slice(profile)?;
-    let space = profile.color_space;
-    match (space, picture.channels()) {
-        (DataColorSpace::Gray, Channels::Grey) => {
-            let shades = shades(&profile)?;
-            Ok(picture.map(Channels::Grey, |[v]: [u8; 1]| [shades[usize::from(v)]]))
+/// What a profile does to samples.
+enum Conversion {
+    /// What becomes of each shade.
+    Shades(Box<[u8; 256]>),
+    /// Whole pixels, and which samples they have afterwards.
+    Colours(Arc<dyn TransformExecutor<u8> + Send + Sync>, Channels),
+}
+
+impl Conversion {
+    fn new(profile: &[u8], channels: Channels) -> Result<Self, ProfileError> {
+        let profile = ColorProfile::new_from_slice(profile)?;
+        let (from, to) = match (profile.color_space, channels) {
+            (DataColorSpace::Gray, Channels::Grey | Channels::GreyAlpha) => {
+                return Ok(Self::Shades(Box::new(shades(&profile)?)));
+            }
+            (DataColorSpace::Rgb, Channels::Rgb) => (Layout::Rgb, Channels::Rgb),
+            (DataColorSpace::Rgb, Channels::Rgba) => (Layout::Rgba, Channels::Rgba),
+            (DataColorSpace::Cmyk, Channels::Cmyk) => (Layout::Rgba, Channels::Rgb),
+            (space, channels) => return Err(ProfileError::Mismatch(space, channels)),
+        };
+        let layout = if to == Channels::Rgba { Layout::Rgba } else { Layout::Rgb };
+        let options = TransformOptions::default();
+        let transform = profile.create_transform_8bit(from, &ColorProfile::new_srgb(), layout, options)?;
+        Ok(Self::Colours(transform, to))
+    }
+
+    fn apply(&self, picture: Pixels) -> Pixels {
+        match self {
+            Self::Shades(shades) => {
+                let shade = |value: u8| shades[usize::from(value)];
+                match picture.channels() {
+                    Channels::GreyAlpha => picture.map(Channels::GreyAlpha, |[v, a]: [u8; 2]| [shade(v), a]),
+                    _ => picture.map(Channels::Grey, |[v]: [u8; 1]| [shade(v)]),
+                }
+            }
+            Self::Colours(transform, to) => picture.convert(*to, |from, into| {
+                transform.transform(from, into).expect("whole pixels, as many here as there");
+            }),
         }
-        (DataColorSpace::Gray, Channels::GreyAlpha) => {
-            let shades = shades(&profile)?;
-            Ok(picture.map(Channels::GreyAlpha, |[v, a]: [u8; 2]| [shades[usize::from(v)], a]))
-        }
-        (DataColorSpace::Rgb, Channels::Rgb) => transform(picture, &profile, Layout::Rgb, Channels::Rgb),
-        (DataColorSpace::Rgb, Channels::Rgba) => transform(picture, &profile, Layout::Rgba, Channels::Rgba),
-        (DataColorSpace::Cmyk, Channels::Cmyk) => transform(picture, &profile, Layout::Rgba, Channels::Rgb),
-        (space, channels) => Err(ProfileError::Mismatch(space, channels)),
     }
 }
 
@@ -59,21 +84,6 @@ fn shades(profile: &ColorProfile) -> Result<[u8; 256], ProfileError> {
     let mut light = [0; 768];
     transform.transform(&ramp, &mut light)?;
     Ok(std::array::from_fn(|value| light[value * 3 + 1]))
-}
-
-fn transform(
-    picture: &Pixels,
-    profile: &ColorProfile,
-    from: Layout,
-    to: Channels,
-) -> Result<Pixels, ProfileError> {
-    let layout = if to == Channels::Rgba { Layout::Rgba } else { Layout::Rgb };
-    let options = TransformOptions::default();
-    let transform = profile.create_transform_8bit(from, &ColorProfile::new_srgb(), layout, options)?;
-    let (width, height) = (picture.width(), picture.height());
-    let mut data = vec![0; width as usize * height as usize * to.count()];
-    transform.transform(picture.data(), &mut data)?;
-    Ok(Pixels::new(width, height, to, data).expect("the data was made for this size"))
 }
 
 /// Ink without a profile: each ink swallows its share of the light, black swallows all colours.

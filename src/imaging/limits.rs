@@ -37,13 +37,4 @@ impl Limits {
         }
         Ok(())
     }
-
-    /// Holds what a job will need against the limit.
-    pub(super) fn bytes(&self, needed: u64) -> Result<(), ImagingError> {
-        if needed <= self.memory {
-            return Ok(());
-        }
-        let found = format!("{needed} bytes of memory");
-        Err(ImagingError::TooLarge { what: "the work on this picture", found, limit: self.memory })
-    }
 }

@@ -25,7 +25,7 @@ mod sniff;
 mod tests;
 
 pub use limits::Limits;
-pub use pipeline::{cost, render};
+pub use pipeline::{admit, cost, largest_output, render};
 pub use pool::Pool;
 pub use sniff::{Header, Kind, MAGIC, Parts, Sniff, header, kind, sniff};
 
@@ -75,12 +75,22 @@ impl Default for Settings {
 /// Why there is no picture.
 #[derive(Debug, thiserror::Error)]
 pub enum ImagingError {
-    /// The master, or what is asked of it, is beyond the limits.
+    /// The master, or the work on it, is beyond the limits.
     #[error("{what} is too large: {found}, at most {limit} allowed")]
     TooLarge {
         /// What is too large.
         what: &'static str,
         /// How large it is, with its unit.
+        found: String,
+        /// How large it may be.
+        limit: u64,
+    },
+    /// The answer would be beyond the limits, whatever the master: not this source is at fault, but the question.
+    #[error("{what} is too large: {found}, at most {limit} allowed")]
+    OutputTooLarge {
+        /// What would be too large.
+        what: &'static str,
+        /// How large it would be, with its unit.
         found: String,
         /// How large it may be.
         limit: u64,

@@ -1,34 +1,87 @@
 //! The way of a picture: read, scale, colours, upright, turn, quality, encode.
 
-use super::{Header, ImagingError, Job, Limits, Master, colour, decode, encode, plan, rotate, scale, sniff};
+use super::decode::{self, Decoded};
+use super::pixels::{Channels, Pixels};
+use super::{Header, ImagingError, Job, Limits, Master, colour, encode, plan, rotate, scale, sniff};
 
-/// Bytes of memory that rendering will hold at most. For a header from [`super::header`] an upper
-/// bound; for one that was only sniffed an estimate.
+/// Beside the pixels: rows, bands, strips and tables of encoders and of colour transforms.
+const WORKSPACE: u64 = 2 << 20;
+
+/// Bytes held at most per pixel of an answer that is not turned, whatever its samples and its format: a WebP
+/// with alpha, the encoder's copy of it, and twice a file that is as large as noise makes it.
+const PER_PIXEL: u64 = 17;
+
+/// Bytes of memory that rendering will hold at most: those of the hungriest step, for each step drops what it
+/// was given. For a header from [`super::header`] an upper bound; for one that was only sniffed an estimate.
 pub fn cost(header: &Header, job: &Job) -> u64 {
     let Ok(plan) = plan_for(header, job) else { return 0 };
-    let channels = decode::channels(header);
-    let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
-    let scaling = scale::cost(channels, (plan.read.width, plan.read.height), plan.output);
-    // At the end two pictures are held, of which one is being made from the other, and the answer;
-    // any of them may have gained an alpha channel.
-    let turned = rotate::size(job.width, job.height, job.rotation.degrees);
-    let at_the_end = 4 * (area(plan.output) + 3 * area(turned));
-    decode::cost(header, &plan) + scaling + at_the_end
+    cost_of_reading(header, &plan).max(cost_of_writing(decode::channels(header), job))
+}
+
+/// The cost of a job, if it is within the limits. The error tells a master that is too large for it from an
+/// answer that would be too large whatever the master.
+pub fn admit(header: &Header, job: &Job, limits: &Limits) -> Result<u64, ImagingError> {
+    let plan = plan_for(header, job)?;
+    let (width, height) = rotate::size(job.width, job.height, job.rotation.degrees);
+    encode::fits(job.format, width, height)?;
+    let writing = cost_of_writing(decode::channels(header), job);
+    if writing > limits.memory {
+        let found = format!("{writing} bytes of memory for {width}x{height} pixels");
+        return Err(ImagingError::OutputTooLarge { what: "the answer", found, limit: limits.memory });
+    }
+    let reading = cost_of_reading(header, &plan);
+    if reading > limits.memory {
+        let found = format!("{reading} bytes of memory");
+        return Err(ImagingError::TooLarge { what: "the work on this picture", found, limit: limits.memory });
+    }
+    Ok(reading.max(writing))
+}
+
+/// The pixels that an answer without rotation can have within these limits for certain, in any format: who asks
+/// for no more is not told [`ImagingError::OutputTooLarge`] because of the memory.
+pub fn largest_output(limits: &Limits) -> u64 {
+    limits.memory.saturating_sub(WORKSPACE) / PER_PIXEL
 }
 
 /// Makes a derivative.
 pub fn render(mut master: Box<dyn Master>, job: &Job, limits: &Limits) -> Result<Vec<u8>, ImagingError> {
     let header = sniff::header(&mut *master, limits)?;
-    let plan = plan_for(&header, job)?;
-    limits.bytes(cost(&header, job))?;
-    let decoded = decode::decode(master, &header, &plan, limits)?;
-    let (x, y) = decoded.origin;
-    let cut = plan.exact.within(x, y, decoded.pixels.width(), decoded.pixels.height());
-    let scaled = scale::scale(&decoded.pixels, cut, plan.output)?;
-    drop(decoded.pixels);
-    let picture = colour::to_srgb(scaled, decoded.profile.as_deref());
+    admit(&header, job, limits)?;
+    let picture = scaled(master, &header, job, limits)?;
     let picture = rotate::rotate(header.orientation.apply(picture), job.rotation)?;
     encode::encode(colour::tone(picture, job.quality), job)
+}
+
+/// As large as asked for and in the colours of screens, but not yet upright.
+fn scaled(
+    master: Box<dyn Master>,
+    header: &Header,
+    job: &Job,
+    limits: &Limits,
+) -> Result<Pixels, ImagingError> {
+    let plan = plan_for(header, job)?;
+    let Decoded { pixels, origin: (x, y), profile } = decode::decode(master, header, &plan, limits)?;
+    let cut = plan.exact.within(x, y, pixels.width(), pixels.height());
+    let scaled = scale::scale(pixels, cut, plan.output)?;
+    Ok(colour::to_srgb(scaled, profile.as_deref()))
+}
+
+/// What is held until the picture has the size that is asked for.
+fn cost_of_reading(header: &Header, plan: &plan::Plan) -> u64 {
+    let (channels, size) = (decode::channels(header), decode::size(header, plan));
+    let scaling = scale::cost(channels, size, (plan.read.width, plan.read.height), plan.output);
+    decode::cost(header, plan).max(scaling + decode::profile(header) + WORKSPACE)
+}
+
+/// What is held from then on, the answer included.
+fn cost_of_writing(channels: Channels, job: &Job) -> u64 {
+    // Ink has become light, in place.
+    let channels = if channels == Channels::Cmyk { Channels::Rgb } else { channels };
+    let (width, height) = rotate::size(job.width, job.height, job.rotation.degrees);
+    let turning = rotate::cost(channels, (job.width, job.height), job.rotation.degrees);
+    let turned = rotate::channels(channels, job.rotation.degrees);
+    let encoding = encode::cost(job.format, turned, u64::from(width) * u64::from(height));
+    turning.max(encoding) + WORKSPACE
 }
 
 /// The plan in stored coordinates for a job in upright ones.
@@ -44,4 +97,63 @@ fn plan_for(header: &Header, job: &Job) -> Result<plan::Plan, ImagingError> {
     let (width, height) = header.stored();
     let crop = header.orientation.to_stored(crop, width, height);
     Ok(plan::plan(&header.offer(), crop, header.orientation.size(job.width, job.height)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iiif::image::geometry::Rect;
+    use crate::iiif::image::quality::{Format, Quality};
+    use crate::iiif::image::rotation::Rotation;
+
+    const LIMITS: Limits = Limits { memory: 768 << 20, max_pixels: u64::MAX };
+    const CHANNELS: [Channels; 5] =
+        [Channels::Grey, Channels::GreyAlpha, Channels::Rgb, Channels::Rgba, Channels::Cmyk];
+    const FORMATS: [Format; 5] = [Format::Jpg, Format::Png, Format::Webp, Format::Tif, Format::Gif];
+
+    fn job(format: Format, side: u32, degrees: f64) -> Job {
+        Job {
+            crop: Rect { x: 0, y: 0, width: 1, height: 1 },
+            width: side,
+            height: side,
+            rotation: Rotation { mirror: false, degrees },
+            quality: Quality::Default,
+            format,
+            jpeg_quality: 100,
+        }
+    }
+
+    #[test]
+    fn the_largest_output_is_within_the_limits_in_every_format() {
+        let largest = largest_output(&LIMITS);
+        let side = largest.isqrt() as u32;
+        for (channels, format) in CHANNELS.into_iter().flat_map(|c| FORMATS.map(|format| (c, format))) {
+            for degrees in [0.0, 90.0, 180.0, 270.0] {
+                let cost = cost_of_writing(channels, &job(format, side, degrees));
+                assert!(cost <= LIMITS.memory, "{channels:?} as {format:?}: {cost} bytes");
+            }
+        }
+        let beyond = cost_of_writing(Channels::Rgba, &job(Format::Webp, side + 2, 0.0));
+        assert!(beyond > LIMITS.memory, "the bound is no larger than it has to be");
+        assert_eq!(largest_output(&Limits { memory: 1, ..LIMITS }), 0);
+    }
+
+    #[test]
+    fn bytes_per_pixel_of_the_answer() {
+        const SIDE: u32 = 10_000;
+        let line = |channels: Channels| {
+            let bytes = FORMATS.map(|format| {
+                let cost = cost_of_writing(channels, &job(format, SIDE, 0.0)) - WORKSPACE;
+                format!("{format:?} {}", cost as f64 / f64::from(SIDE * SIDE))
+            });
+            format!("{channels:?}: {}", bytes.join(", "))
+        };
+        insta::assert_snapshot!(CHANNELS.map(line).join("\n"), @r"
+        Grey: Jpg 6, Png 2.5, Webp 7.25, Tif 2.5, Gif 4
+        GreyAlpha: Jpg 6, Png 5, Webp 10.5, Tif 10, Gif 6
+        Rgb: Jpg 9, Png 7.5, Webp 13.75, Tif 7.5, Gif 7
+        Rgba: Jpg 9, Png 10, Webp 17, Tif 10, Gif 8
+        Cmyk: Jpg 9, Png 7.5, Webp 13.75, Tif 7.5, Gif 7
+        ");
+    }
 }

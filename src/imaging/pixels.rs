@@ -2,6 +2,9 @@
 
 use super::ImagingError;
 
+/// Pixels that are converted at a time.
+const BAND: usize = 4096;
+
 /// Which samples a pixel has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Channels {
@@ -79,14 +82,44 @@ impl Pixels {
 
     /// The same picture with other samples: each pixel goes through `convert`.
     pub(super) fn map<const N: usize, const M: usize>(
-        &self,
+        self,
         channels: Channels,
         convert: impl Fn([u8; N]) -> [u8; M],
     ) -> Self {
         debug_assert_eq!((self.channels.count(), channels.count()), (N, M));
-        let (pixels, _) = self.data.as_chunks::<N>();
-        let data = pixels.iter().flat_map(|pixel| convert(*pixel)).collect();
-        Self { channels, data, ..*self }
+        self.convert(channels, |from, into| {
+            let (from, into) = (from.as_chunks::<N>().0, into.as_chunks_mut::<M>().0);
+            from.iter().zip(into).for_each(|(from, into)| *into = convert(*from));
+        })
+    }
+
+    /// The same picture with other samples, some pixels at a time. Where a pixel does not grow this happens in
+    /// place: large pictures are not held twice.
+    pub(super) fn convert(self, channels: Channels, step: impl Fn(&[u8], &mut [u8])) -> Self {
+        let (before, after) = (self.channels.count(), channels.count());
+        let mut data = self.data;
+        let mut band = vec![0; BAND * after];
+        if after > before {
+            let mut wider = Vec::with_capacity(data.len() / before * after);
+            for from in data.chunks(BAND * before) {
+                let into = &mut band[..from.len() / before * after];
+                step(from, into);
+                wider.extend_from_slice(into);
+            }
+            data = wider;
+        } else {
+            let (mut read, mut written) = (0, 0);
+            while read < data.len() {
+                let end = data.len().min(read + BAND * before);
+                let into = &mut band[..(end - read) / before * after];
+                step(&data[read..end], into);
+                data[written..][..into.len()].copy_from_slice(into);
+                (read, written) = (end, written + into.len());
+            }
+            data.truncate(written);
+            data.shrink_to_fit();
+        }
+        Self { channels, data, width: self.width, height: self.height }
     }
 
     /// With an alpha channel, opaque where there was none.
@@ -123,6 +156,21 @@ mod tests {
     fn alpha_is_laid_on_white() {
         let picture = Pixels::new(3, 1, Channels::GreyAlpha, vec![0, 255, 0, 0, 0, 127]).unwrap();
         assert_eq!(picture.on_white().data(), [0, 255, 128]);
+    }
+
+    /// More pixels than a band, and not a whole number of bands.
+    #[test]
+    fn pixels_are_converted_in_place_and_in_order() {
+        let count = 2 * BAND + 77;
+        let data: Vec<u8> = (0..count).flat_map(|n| [n as u8, (n >> 8) as u8, 7]).collect();
+        let picture = Pixels::new(count as u32, 1, Channels::Rgb, data.clone()).unwrap();
+        let wider = picture.with_alpha();
+        assert_eq!(wider.channels(), Channels::Rgba);
+        let narrow = wider.on_white();
+        assert_eq!((narrow.channels(), narrow.data()), (Channels::Rgb, &data[..]));
+        let first = narrow.map(Channels::Grey, |[r, _, _]: [u8; 3]| [r]).into_data();
+        assert!(first.iter().enumerate().all(|(n, value)| *value == n as u8));
+        assert_eq!((first.len(), first.capacity()), (count, count));
     }
 
     #[test]

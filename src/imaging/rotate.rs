@@ -2,7 +2,7 @@
 
 use super::ImagingError;
 use super::orient::Orientation;
-use super::pixels::Pixels;
+use super::pixels::{Channels, Pixels};
 use crate::iiif::image::rotation::Rotation;
 
 /// Mirrors and turns a picture. Quarter turns move pixels; any other angle grows the picture, with
@@ -12,6 +12,26 @@ pub(super) fn rotate(picture: Pixels, rotation: Rotation) -> Result<Pixels, Imag
     match quarter(rotation.degrees) {
         Some(turn) => Ok(turn.apply(picture)),
         None => turn(&picture.with_alpha(), rotation.degrees),
+    }
+}
+
+/// Bytes that [`rotate`] holds at most for a picture of this size.
+pub(super) fn cost(channels: Channels, (width, height): (u32, u32), degrees: f64) -> u64 {
+    let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
+    let (before, turned) = (area((width, height)), area(size(width, height, degrees)));
+    let (own, clear) = (channels.count() as u64, self::channels(channels, degrees).count() as u64);
+    match quarter(degrees) {
+        Some(_) => own * 2 * before,
+        None => (own + clear) * before + clear * turned,
+    }
+}
+
+/// The samples of a picture after turning: corners are transparent.
+pub(super) fn channels(channels: Channels, degrees: f64) -> Channels {
+    match (quarter(degrees), channels) {
+        (None, Channels::Grey) => Channels::GreyAlpha,
+        (None, Channels::Rgb) => Channels::Rgba,
+        _ => channels,
     }
 }
 
@@ -85,7 +105,6 @@ fn mix(picture: &Pixels, x: f64, y: f64, target: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::imaging::pixels::Channels;
 
     #[test]
     fn quarter_turns_move_pixels() {

@@ -7,25 +7,32 @@ use super::ImagingError;
 use super::pixels::{Channels, Pixels};
 use super::plan::Exact;
 
-/// Bytes that [`scale`] holds besides its input, for samples of one pixel and a cut of this many pixels.
-pub(super) fn cost(channels: Channels, cut: (u32, u32), output: (u32, u32)) -> u64 {
+/// Columns beside the cut that the filter looks at: three to each side, times the strongest reduction, four.
+const MARGIN: u32 = 24;
+
+/// Bytes that [`scale`] holds at most, its input included: a picture of `size` of which about `cut` is used.
+pub(super) fn cost(channels: Channels, size: (u32, u32), cut: (u32, u32), output: (u32, u32)) -> u64 {
     let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
-    let averaged = averaged(f64::from(cut.0), f64::from(cut.1), output);
-    let held = |from: (u32, u32), to: (u32, u32)| {
-        // One direction is done before the other; colours are multiplied by alpha in a copy.
-        area((to.0, from.1)) + area(to) * 2 + if channels.has_alpha() { area(from) } else { 0 }
+    // Vertical first; colours are multiplied by alpha in a copy.
+    let held = |whole: u64, from: (u32, u32), to: (u32, u32)| {
+        let copies = if channels.has_alpha() { 2 } else { 1 };
+        whole * copies + area((from.0.saturating_add(MARGIN), to.1)) + area(to)
     };
-    let first = averaged.map_or(0, |averaged| held(cut, averaged));
-    channels.count() as u64 * (first + held(averaged.unwrap_or(cut), output))
+    let pixels = match averaged(f64::from(cut.0), f64::from(cut.1), output) {
+        None => held(area(size), cut, output),
+        Some(middle) => held(area(size), cut, middle).max(held(area(middle), middle, output)),
+    };
+    channels.count() as u64 * pixels
 }
 
 /// Cuts a box out of a picture and gives it a size. Strong reduction averages whole pixels first:
 /// that is several times faster, and what Lanczos has left to do decides the sharpness.
-pub(super) fn scale(picture: &Pixels, cut: Exact, output: (u32, u32)) -> Result<Pixels, ImagingError> {
+pub(super) fn scale(picture: Pixels, cut: Exact, output: (u32, u32)) -> Result<Pixels, ImagingError> {
     let Some(size) = averaged(cut.width, cut.height, output) else {
-        return resize(picture, cut, output, FilterType::Lanczos3);
+        return resize(&picture, cut, output, FilterType::Lanczos3);
     };
-    let averaged = resize(picture, cut, size, FilterType::Box)?;
+    let averaged = resize(&picture, cut, size, FilterType::Box)?;
+    drop(picture);
     let whole = Exact { x: 0.0, y: 0.0, width: size.0.into(), height: size.1.into() };
     resize(&averaged, whole, output, FilterType::Lanczos3)
 }
@@ -75,14 +82,14 @@ mod tests {
     #[test]
     fn the_same_size_is_the_same_picture() {
         let picture = Pixels::new(3, 2, Channels::Rgb, (0..18).collect()).unwrap();
-        assert_eq!(scale(&picture, whole(&picture), (3, 2)).unwrap(), picture);
+        assert_eq!(scale(picture.clone(), whole(&picture), (3, 2)).unwrap(), picture);
     }
 
     #[test]
     fn a_crop_without_scaling_is_exact() {
         let picture = Pixels::new(4, 4, Channels::Grey, (0..16).collect()).unwrap();
         let cut = Exact { x: 1.0, y: 2.0, width: 2.0, height: 2.0 };
-        assert_eq!(scale(&picture, cut, (2, 2)).unwrap().data(), [9, 10, 13, 14]);
+        assert_eq!(scale(picture, cut, (2, 2)).unwrap().data(), [9, 10, 13, 14]);
     }
 
     #[test]
@@ -90,7 +97,7 @@ mod tests {
         let data = (0..300 * 200).map(|at| if at % 2 == 0 { 0 } else { 200 }).collect();
         let picture = Pixels::new(300, 200, Channels::Grey, data).unwrap();
         for size in [(3, 2), (30, 20), (7, 150), (300, 1)] {
-            let small = scale(&picture, whole(&picture), size).unwrap();
+            let small = scale(picture.clone(), whole(&picture), size).unwrap();
             let sum: u64 = small.data().iter().map(|v| u64::from(*v)).sum();
             let mean = sum / small.data().len() as u64;
             assert!((98..=102).contains(&mean), "{size:?}: {mean}");
@@ -100,13 +107,15 @@ mod tests {
     #[test]
     fn transparent_pixels_do_not_bleed() {
         let picture = Pixels::new(2, 1, Channels::Rgba, vec![200, 0, 0, 255, 0, 255, 0, 0]).unwrap();
-        let small = scale(&picture, whole(&picture), (1, 1)).unwrap();
+        let cut = whole(&picture);
+        let small = scale(picture, cut, (1, 1)).unwrap();
         assert_eq!(small.data()[1], 0, "green was invisible: {:?}", small.data());
     }
 
     #[test]
     fn ink_is_not_mistaken_for_alpha() {
         let picture = Pixels::new(2, 1, Channels::Cmyk, vec![200, 0, 0, 0, 200, 0, 0, 0]).unwrap();
-        assert_eq!(scale(&picture, whole(&picture), (1, 1)).unwrap().data(), [200, 0, 0, 0]);
+        let cut = whole(&picture);
+        assert_eq!(scale(picture, cut, (1, 1)).unwrap().data(), [200, 0, 0, 0]);
     }
 }

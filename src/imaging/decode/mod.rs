@@ -54,6 +54,22 @@ pub(super) fn channels(header: &Header) -> Channels {
     }
 }
 
+/// The size of the picture that [`decode`] hands on.
+pub(super) fn size(header: &Header, plan: &Plan) -> (u32, u32) {
+    match &header.layout {
+        Layout::Tiff(_) | Layout::Png { interlaced: false, .. } => (plan.read.width, plan.read.height),
+        Layout::Png { .. } | Layout::Jpeg(_) | Layout::Webp | Layout::Gif => plan.size,
+    }
+}
+
+/// Bytes of the profile that [`decode`] hands on, at most. Only a PNG has it compressed.
+pub(super) fn profile(header: &Header) -> u64 {
+    match &header.layout {
+        Layout::Png { .. } => LONGEST_PROFILE,
+        _ => header.length.unwrap_or(LONGEST_PROFILE).min(LONGEST_PROFILE),
+    }
+}
+
 /// Bytes that [`decode`] holds at most, the pixels it hands on included.
 pub(super) fn cost(header: &Header, plan: &Plan) -> u64 {
     let (width, height) = header.stored();

@@ -8,6 +8,17 @@ use crate::imaging::pixels::{Channels, Pixels};
 /// From 1 (best) to 30 (fastest), for pictures of more than 256 colours.
 const SPEED: i32 = 10;
 
+/// First the picture and its copy with alpha, then that and one byte a pixel; then this byte, and twice a file
+/// that takes up to twelve bits a pixel.
+pub(super) fn cost(channels: Channels, area: u64) -> u64 {
+    area * match channels {
+        Channels::Grey => 4,
+        Channels::GreyAlpha => 2 + 4,
+        Channels::Rgb => 3 + 4,
+        Channels::Rgba | Channels::Cmyk => 4 + 1,
+    }
+}
+
 pub(super) fn encode(picture: Pixels) -> Result<Vec<u8>, ImagingError> {
     let (width, height) = (picture.width() as u16, picture.height() as u16);
     let frame = match picture.channels() {

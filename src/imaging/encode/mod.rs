@@ -1,6 +1,6 @@
 //! From pixels to a file. One format, one module.
 
-use super::pixels::Pixels;
+use super::pixels::{Channels, Pixels};
 use super::{ImagingError, Job};
 use crate::iiif::image::quality::{Format, Quality};
 
@@ -10,19 +10,36 @@ mod png;
 mod tiff;
 mod webp;
 
+/// Whether the format can hold a picture of this size.
+pub(super) fn fits(format: Format, width: u32, height: u32) -> Result<(), ImagingError> {
+    let (what, limit) = match format {
+        Format::Jpg => ("a JPEG", 65_500),
+        Format::Gif => ("a GIF", 65_535),
+        Format::Webp => ("a WebP", 16_384),
+        Format::Png | Format::Tif => return Ok(()),
+    };
+    if width.max(height) <= limit {
+        return Ok(());
+    }
+    let found = format!("{} pixels to a side", width.max(height));
+    Err(ImagingError::OutputTooLarge { what, found, limit: limit.into() })
+}
+
+/// Bytes that [`encode`] holds at most for a picture of this many pixels, the picture and the file included.
+/// Files are taken to be as large as noise makes them.
+pub(super) fn cost(format: Format, channels: Channels, area: u64) -> u64 {
+    match format {
+        Format::Jpg => jpeg::cost(channels, area),
+        Format::Png => png::cost(channels, area),
+        Format::Webp => webp::cost(channels, area),
+        Format::Tif => tiff::cost(channels, area),
+        Format::Gif => gif::cost(channels, area),
+    }
+}
+
 /// Encodes a picture as the job asks.
 pub(super) fn encode(picture: Pixels, job: &Job) -> Result<Vec<u8>, ImagingError> {
-    let (longest, name) = match job.format {
-        Format::Jpg => (65_500, "JPEG"),
-        Format::Gif => (65_535, "GIF"),
-        Format::Webp => (16_384, "WebP"),
-        Format::Png | Format::Tif => (u32::MAX, ""),
-    };
-    if picture.width().max(picture.height()) > longest {
-        let (width, height) = (picture.width(), picture.height());
-        let what = format!("a {name} of {width}x{height} pixels, more than {longest} to a side,");
-        return Err(ImagingError::unsupported(what));
-    }
+    fits(job.format, picture.width(), picture.height())?;
     match job.format {
         Format::Jpg => jpeg::encode(picture.on_white(), job.jpeg_quality),
         Format::Png if job.quality == Quality::Bitonal => png::encode_bitonal(&picture),

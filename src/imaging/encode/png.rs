@@ -1,9 +1,16 @@
 //! PNG, eight bits a sample; black and white in one bit.
 
+use std::io::Write;
+
 use png::{BitDepth, ColorType, Compression, Encoder, EncodingError};
 
 use crate::imaging::ImagingError;
 use crate::imaging::pixels::{Channels, Pixels};
+
+/// The picture, and a file that the fast compression makes half as large again if there is nothing to save.
+pub(super) fn cost(channels: Channels, area: u64) -> u64 {
+    (channels.count() as u64 * area * 5).div_ceil(2)
+}
 
 pub(super) fn encode(picture: &Pixels) -> Result<Vec<u8>, ImagingError> {
     let colour = match picture.channels() {
@@ -38,7 +45,10 @@ fn write(picture: &Pixels, colour: ColorType, depth: BitDepth, data: &[u8]) -> R
     encoder.set_depth(depth);
     encoder.set_compression(Compression::Fast);
     let mut writer = encoder.write_header().map_err(fault)?;
-    writer.write_image_data(data).map_err(fault)?;
+    // As a stream: the other way the whole file is held twice.
+    let mut rows = writer.stream_writer().map_err(fault)?;
+    rows.write_all(data).map_err(|error| fault(error.into()))?;
+    rows.finish().map_err(fault)?;
     writer.finish().map_err(fault)?;
     Ok(file)
 }

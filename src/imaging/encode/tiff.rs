@@ -10,6 +10,12 @@ use tiff::tags::{ExtraSamples, Predictor, Tag};
 use crate::imaging::ImagingError;
 use crate::imaging::pixels::{Channels, Pixels};
 
+/// The picture, and a file that takes up to twelve bits a sample; grey with alpha becomes four samples.
+pub(super) fn cost(channels: Channels, area: u64) -> u64 {
+    let samples = if channels == Channels::GreyAlpha { 4 } else { channels.count() as u64 };
+    (samples * area * 5).div_ceil(2)
+}
+
 pub(super) fn encode(picture: Pixels) -> Result<Vec<u8>, ImagingError> {
     let written = match picture.channels() {
         Channels::Grey => write::<Gray8>(&picture),

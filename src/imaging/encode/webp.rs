@@ -5,6 +5,12 @@ use image_webp::{ColorType, WebPEncoder};
 use crate::imaging::ImagingError;
 use crate::imaging::pixels::{Channels, Pixels};
 
+/// The picture, four samples of each pixel in the encoder, and twice a file that takes up to nine bits a sample.
+pub(super) fn cost(channels: Channels, area: u64) -> u64 {
+    let own = channels.count() as u64 * area;
+    own + 4 * area + (own * 9).div_ceil(4)
+}
+
 pub(super) fn encode(picture: &Pixels) -> Result<Vec<u8>, ImagingError> {
     let colour = match picture.channels() {
         Channels::Grey => ColorType::L8,

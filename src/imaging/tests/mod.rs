@@ -7,6 +7,7 @@ use super::pixels::{Channels, Pixels};
 use super::*;
 
 mod colours;
+mod costs;
 mod hostile;
 mod kinds;
 mod lanes;

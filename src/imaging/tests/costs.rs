@@ -1,0 +1,120 @@
+//! What work costs, and who is told that it is too much.
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use super::*;
+
+const LIMITS: Limits = Limits { memory: 96 << 20, max_pixels: 1_000_000 };
+
+fn job(name: &str, width: u32, height: u32, degrees: f64, format: Format) -> (Header, Job) {
+    let header = header_of(&fixture(name)).unwrap();
+    let rotation = Rotation { mirror: false, degrees };
+    let job = Job { width, height, rotation, format, ..whole(&header) };
+    (header, job)
+}
+
+const KINDS: [&str; 12] = [
+    "baseline.jpg",
+    "progressive.jpg",
+    "grey.jpg",
+    "cmyk-adobe.jpg",
+    "orientation-6.jpg",
+    "alpha.png",
+    "interlaced.png",
+    "alpha.tif",
+    "jpeg-strips.tif",
+    "palette.tif",
+    "lossy-alpha.webp",
+    "plain.gif",
+];
+
+#[test]
+fn enlarging_up_to_the_largest_output_is_admitted() {
+    let largest = largest_output(&LIMITS);
+    assert!(largest > 5_000_000, "{largest}");
+    let height = (largest * 2 / 3).isqrt() as u32;
+    let width = (largest / u64::from(height)) as u32;
+    for (name, format) in KINDS.into_iter().flat_map(|name| FORMATS.map(|format| (name, format))) {
+        let (header, job) = job(name, width, height, 0.0, format);
+        if let Err(error) = admit(&header, &job, &LIMITS) {
+            panic!("{name} as {format:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn what_is_asked_for_is_told_from_what_the_master_is() {
+    let error = |name, width, height, degrees, format, limits: &Limits| {
+        let (_, job) = job(name, width, height, degrees, format);
+        render(Box::new(Cursor::new(fixture(name))), &job, limits).unwrap_err()
+    };
+    let large = 12_000;
+    let cases = [
+        error("baseline.jpg", large, large, 0.0, Format::Jpg, &LIMITS),
+        error("plain.gif", large, large, 0.0, Format::Png, &LIMITS),
+        error("rgb.png", 2500, 2500, 45.0, Format::Png, &LIMITS),
+        error("rgb.png", 20_000, 1, 0.0, Format::Webp, &LIMITS),
+        error("rgb.png", 1, 20_000, 90.0, Format::Webp, &LIMITS),
+        error("rgb.png", 1, 66_000, 0.0, Format::Jpg, &LIMITS),
+    ];
+    assert!(cases.iter().all(|error| matches!(error, ImagingError::OutputTooLarge { .. })), "{cases:?}");
+    insta::assert_snapshot!(cases.map(|error| error.to_string()).join("\n"), @r"
+    the answer is too large: 1298097152 bytes of memory for 12000x12000 pixels, at most 100663296 allowed
+    the answer is too large: 1442097152 bytes of memory for 12000x12000 pixels, at most 100663296 allowed
+    the answer is too large: 127130112 bytes of memory for 3536x3536 pixels, at most 100663296 allowed
+    a WebP is too large: 20000 pixels to a side, at most 16384 allowed
+    a WebP is too large: 20000 pixels to a side, at most 16384 allowed
+    a JPEG is too large: 66000 pixels to a side, at most 65500 allowed
+    ");
+    let narrow = Limits { memory: 1 << 20, max_pixels: 1_000_000 };
+    let roomy = Limits { memory: 10 << 20, ..narrow };
+    assert!(matches!(
+        error("baseline.jpg", 8, 8, 0.0, Format::Jpg, &narrow),
+        ImagingError::OutputTooLarge { .. }
+    ));
+    let master = fixture("interlaced.png");
+    let header = header_of(&master).unwrap();
+    let small = Job { width: 8, height: 8, ..whole(&header) };
+    assert!(matches!(
+        render(Box::new(Cursor::new(master)), &small, &Limits { memory: 5 << 20, ..roomy }),
+        Err(ImagingError::TooLarge { .. })
+    ));
+}
+
+#[test]
+fn turning_by_odd_angles_costs_the_larger_box() {
+    let at = |degrees| {
+        let (header, job) = job("rgb.png", 2000, 2000, degrees, Format::Png);
+        cost(&header, &job)
+    };
+    assert_eq!(at(90.0), at(0.0));
+    assert!(at(45.0) > 2 * at(0.0), "{} {}", at(45.0), at(0.0));
+}
+
+/// Noise is what compresses least: the file together with what the encoder holds beside it must be within
+/// what was counted.
+#[test]
+fn files_of_noise_are_no_larger_than_counted() {
+    const SIDE: u32 = 300;
+    const AREA: usize = (SIDE * SIDE) as usize;
+    let mut random = SmallRng::seed_from_u64(7);
+    for (channels, quality) in [(Channels::Grey, Quality::Gray), (Channels::Rgb, Quality::Color)] {
+        for (contrast, shade) in [("soft", (|n| n) as fn(u8) -> u8), ("hard", |n| n / 128 * 255)] {
+            let data = (0..AREA * channels.count()).map(|_| shade(random.random()));
+            let picture = Pixels::new(SIDE, SIDE, channels, data.collect()).unwrap();
+            for format in FORMATS {
+                let (_, job) = job("rgb.png", SIDE, SIDE, 0.0, format);
+                let job = Job { quality, jpeg_quality: 100, ..job };
+                let file = encode::encode(picture.clone(), &job).unwrap().len();
+                let counted = encode::cost(format, channels, AREA as u64) as usize;
+                // The encoders of these hold the file a second time.
+                let copies = if matches!(format, Format::Png | Format::Tif) { 1 } else { 2 };
+                let beside = if format == Format::Gif { AREA } else { AREA * channels.count() };
+                let beside = beside + if format == Format::Webp { AREA * 4 } else { 0 };
+                let name = format!("{channels:?} {contrast} {format:?}");
+                assert!(beside + copies * file <= counted + 64 * 1024, "{name}: {file} bytes, {counted}");
+            }
+        }
+    }
+}
