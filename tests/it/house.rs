@@ -1,8 +1,13 @@
-//! The house rule: who may import whom, held against the table in `docs/ARCHITECTURE.md`.
+//! The house rules: who may import whom, held against the table in `docs/ARCHITECTURE.md`, and what is said there
+//! of HTTP and of `access`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+mod reader;
+
+use reader::Source;
 
 /// A module imports only modules of a lower rank, and none of its own. What has no rank of its
 /// own to fear (names of metrics, log set-up) is free.
@@ -26,37 +31,133 @@ const RANKS: [(&str, u8); 16] = [
 ];
 const FREE: [&str; 1] = ["telemetry"];
 
-#[test]
-fn every_module_imports_only_what_lies_below_it() {
-    let ranks: BTreeMap<_, _> = RANKS.into_iter().collect();
-    let mut broken = Vec::new();
-    let mut seen = BTreeSet::new();
-    for path in sources(&root().join("src")) {
-        let module = module_of(&path);
-        if module == "lib" {
-            continue;
-        }
-        seen.insert(module.clone());
-        let text = fs::read_to_string(&path).unwrap();
-        for (line, imported) in imports(&text) {
-            if imported == module || FREE.contains(&imported.as_str()) {
+/// Where status codes and names of headers may be known.
+const SPEAK_HTTP: [&str; 3] = ["http", "upstream", "adapter"];
+
+/// A file of the source tree.
+struct File {
+    path: PathBuf,
+    /// The top module: `serve` for `src/serve/gate.rs`.
+    module: String,
+    /// How many `super` lead to the root of the crate.
+    depth: usize,
+    source: Source,
+}
+
+/// Every file that is not there for tests only.
+fn house() -> Vec<File> {
+    let mut files: Vec<File> = sources(&root().join("src")).into_iter().map(File::read).collect();
+    let of_tests = |file: &File| {
+        let folder = match file.path.file_stem().unwrap().to_str() {
+            Some("mod" | "lib" | "main") => file.path.parent().unwrap().to_owned(),
+            _ => file.path.with_extension(""),
+        };
+        file.source.test_files.iter().map(|name| folder.join(name)).collect::<Vec<_>>()
+    };
+    let tests: Vec<PathBuf> = files.iter().flat_map(of_tests).collect();
+    files.retain(|file| !tests.iter().any(|test| file.path.with_extension("").starts_with(test)));
+    files
+}
+
+impl File {
+    fn read(path: PathBuf) -> Self {
+        let inside = path.strip_prefix(root().join("src")).unwrap().with_extension("");
+        let names: Vec<String> = inside.iter().map(|name| name.to_str().unwrap().to_owned()).collect();
+        let depth = names.iter().filter(|name| !matches!(name.as_str(), "mod" | "lib" | "main")).count();
+        let source = Source::read(&fs::read_to_string(&path).unwrap());
+        Self { module: names[0].clone(), depth, source, path }
+    }
+
+    /// What this file does that no file of its module may do.
+    fn offences(&self) -> Vec<String> {
+        let module = self.module.as_str();
+        let rank = |module: &str| RANKS.iter().find(|(name, _)| *name == module).map(|(_, rank)| *rank);
+        let mut offences = Vec::new();
+        for named in self.source.paths() {
+            let mut offence = |what: String| {
+                let place = self.path.strip_prefix(root()).unwrap_or(&self.path).display();
+                offences.push(format!("{place}:{}: `{module}` {what}", named.line));
+            };
+            let path: Vec<&str> = named.path.iter().map(String::as_str).collect();
+            let of_http = path.iter().any(|name| matches!(*name, "StatusCode" | "HeaderName"))
+                || matches!(path[..], ["http" | "hyper" | "reqwest", "header", ..]);
+            if of_http && !SPEAK_HTTP.contains(&module) {
+                offence(format!("speaks HTTP: `{}`", path.join("::")));
+            }
+            let Some(path) = self.in_the_crate(&path) else { continue };
+            let imported = path[0];
+            if imported == module || FREE.contains(&imported) || !imported.starts_with(char::is_lowercase) {
                 continue;
             }
-            let allowed = match (ranks.get(module.as_str()), ranks.get(imported.as_str())) {
+            // What is free stands on nothing.
+            let allowed = match (rank(module), rank(imported)) {
                 (Some(8), Some(_)) => true,
                 (Some(own), Some(other)) => other < own,
-                // Free modules stand on nothing.
-                (None, _) => false,
-                (_, None) => false,
+                _ => false,
             };
             if !allowed {
-                broken.push(format!("{}:{line}: `{module}` imports `{imported}`", path.display()));
+                offence(format!("imports `{imported}`"));
+            }
+            if module == "access" && imported == "adapter" && path.get(1) != Some(&"record") {
+                offence(format!("takes `{}`, of `adapter` only `record` is its business", path.join("::")));
             }
         }
+        offences
     }
-    assert!(broken.is_empty(), "these imports go up or sideways:\n{}", broken.join("\n"));
-    let known: BTreeSet<String> = ranks.keys().chain(FREE.iter()).map(ToString::to_string).collect();
+
+    /// The path without `crate` or as many `super`; `None` if it begins elsewhere.
+    fn in_the_crate<'p>(&self, path: &'p [&'p str]) -> Option<&'p [&'p str]> {
+        let up = path.iter().take_while(|name| **name == "super").count();
+        let start = match path[0] {
+            "crate" => 1,
+            _ if up > 0 && up == self.depth => up,
+            _ => return None,
+        };
+        Some(&path[start..]).filter(|path| !path.is_empty())
+    }
+}
+
+#[test]
+fn every_file_keeps_the_house_rules() {
+    let house = house();
+    let offences: Vec<String> =
+        house.iter().filter(|file| file.module != "lib").flat_map(File::offences).collect();
+    assert!(offences.is_empty(), "the house rules are broken:\n{}", offences.join("\n"));
+    let seen: BTreeSet<&str> =
+        house.iter().map(|file| file.module.as_str()).filter(|module| *module != "lib").collect();
+    let known: BTreeSet<&str> = RANKS.iter().map(|(name, _)| *name).chain(FREE).collect();
     assert_eq!(seen, known, "modules of the source tree and of the table differ");
+}
+
+/// A test that cannot fail proves nothing.
+#[test]
+fn offences_are_found() {
+    let bad = "
+#[cfg(test)]
+use crate::http::fine;
+use crate::{
+    adapter::record::Access,
+    adapter::{Adapter, record},
+    clock, serve,
+    access::own,
+};
+use http::{StatusCode, header::{ACCEPT, HeaderName}};
+fn f() { super::super::cli::main(); super::decide(); http::Method::GET }
+";
+    let file = File {
+        path: root().join("src/access/decide.rs"),
+        module: "access".to_owned(),
+        depth: 2,
+        source: Source::read(bad),
+    };
+    insta::assert_snapshot!(file.offences().join("\n"), @r"
+    src/access/decide.rs:4: `access` takes `adapter::Adapter`, of `adapter` only `record` is its business
+    src/access/decide.rs:4: `access` imports `serve`
+    src/access/decide.rs:10: `access` speaks HTTP: `http::StatusCode`
+    src/access/decide.rs:10: `access` speaks HTTP: `http::header::ACCEPT`
+    src/access/decide.rs:10: `access` speaks HTTP: `http::header::HeaderName`
+    src/access/decide.rs:11: `access` imports `cli`
+    ");
 }
 
 #[test]
@@ -87,42 +188,5 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
         }
     }
     found.sort();
-    found
-}
-
-/// The top module that a file belongs to: `serve` for `src/serve/gate.rs`.
-fn module_of(path: &Path) -> String {
-    let inside = path.strip_prefix(root().join("src")).unwrap();
-    let first = inside.components().next().unwrap().as_os_str().to_string_lossy();
-    first.trim_end_matches(".rs").to_owned()
-}
-
-/// Every `crate::name` outside of tests and comments, with its line.
-fn imports(text: &str) -> Vec<(usize, String)> {
-    let mut found = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        // Tests may stand on anything.
-        if line.trim_start().starts_with("#[cfg(test)]") {
-            break;
-        }
-        let code = line.split("//").next().unwrap_or_default();
-        for (start, _) in code.match_indices("crate::") {
-            if code[..start].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '$') {
-                continue;
-            }
-            let rest = &code[start + "crate::".len()..];
-            let names: Vec<&str> = match rest.strip_prefix('{') {
-                Some(group) => group.split([',', '}']).collect(),
-                None => vec![rest],
-            };
-            for name in names {
-                let name: String =
-                    name.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                if !name.is_empty() && name.starts_with(|c: char| c.is_lowercase()) {
-                    found.push((number + 1, name));
-                }
-            }
-        }
-    }
     found
 }
