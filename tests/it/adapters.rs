@@ -508,17 +508,99 @@ path = "/files/a%2Fb/p%2F1"
 bytes = "the pixels of p/1"
 "#;
 
-#[tokio::test]
-async fn the_language_can_ask_for_each_page_and_do_without_some() {
+/// A source of its own definition, and its system.
+async fn sample(definition: &str, routes: &str) -> Bound {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("routes.toml"), SAMPLE_ROUTES).unwrap();
+    fs::write(folder.path().join("routes.toml"), routes).unwrap();
     let dam = FakeDam::start(folder.path()).await;
-    let definition = Definition::parse("sample.toml", SAMPLE).unwrap();
+    let definition = Definition::parse("sample.toml", definition).unwrap();
     let settings: toml::Table = toml::from_str(&dam.here("base = 'https://sample.example.org/'")).unwrap();
     let upstream = definition.upstream(&settings, Settings::default()).unwrap();
     let upstream = Upstream::new("sample", upstream).unwrap();
     let config = SourceConfig { name: "sample".to_owned(), settings };
     let source = Declared::new(Arc::new(definition), &config, upstream).unwrap();
+    Bound { dam, source }
+}
+
+/// A system whose listings do not end.
+const ENDLESS: &str = r#"
+[adapter]
+name = "sample"
+version = "1"
+system = "Sample"
+[settings]
+base = { type = "url", required = true }
+[http]
+base = "{+base}/api"
+[[fetch]]
+name = "pages"
+url = "/{id}"
+paging = "PAGING"
+[record]
+id = '$id'
+label = '"never"'
+[canvas]
+each = '.pages'
+id = '.'
+[list]
+url = "/same"
+paging = "told"
+id = '.'
+[file]
+url = "{+base}/files/{file}"
+[paging.told]
+kind = "continue"
+items = '.rows'
+next = '.go_on'
+[paging.counted]
+kind = "page"
+param = "page"
+end = "empty"
+items = '.rows'
+"#;
+
+const ENDLESS_ROUTES: &str = r#"
+host = "https://sample.example.org"
+[[route]]
+path = "/api/same"
+text = '{"rows": [], "go_on": {"from": "B", "n": 2}}'
+[[route]]
+path = "/api/circle"
+query = { from = "B" }
+text = '{"rows": [], "go_on": {"from": "A"}}'
+[[route]]
+path = "/api/circle"
+text = '{"rows": [], "go_on": {"from": "B"}}'
+[[route]]
+path = "/api/more"
+text = '{"rows": ["x"]}'
+"#;
+
+#[tokio::test]
+async fn a_listing_without_an_end_is_left() {
+    let cases = [("told", "same", 2), ("told", "circle", 200), ("counted", "more", 200)];
+    let mut messages = Vec::new();
+    for (paging, id, requests) in cases {
+        let bound = sample(&ENDLESS.replace("PAGING", paging), ENDLESS_ROUTES).await;
+        messages.push(bound.record(&id.into()).await.unwrap_err().to_string());
+        assert_eq!(bound.dam.requests(), requests, "{id}");
+    }
+    let bound = sample(&ENDLESS.replace("PAGING", "told"), ENDLESS_ROUTES).await;
+    let first = bound.source.list(None).await.unwrap();
+    let error = bound.source.list(first.next.as_ref()).await.unwrap_err();
+    assert!(matches!(&error, AdapterError::Field { field, .. } if field == "list.paging"), "{error:?}");
+    messages.push(error.to_string());
+    insta::assert_snapshot!(messages.join("\n"), @r#"
+    field `fetch.pages.paging` of `same`: expected another cursor on the next page, found the same again, `{"from":"B","n":2}` (adapter `sample`)
+    field `fetch.pages.paging` of `circle`: expected at most 200 pages, found more (adapter `sample`)
+    field `fetch.pages.paging` of `more`: expected at most 200 pages, found more (adapter `sample`)
+    field `list.paging` of `list`: expected another cursor on the next page, found the same again, `{"from":"B","n":2}` (adapter `sample`)
+    "#);
+}
+
+#[tokio::test]
+async fn the_language_can_ask_for_each_page_and_do_without_some() {
+    let Bound { dam, source } = sample(SAMPLE, SAMPLE_ROUTES).await;
 
     let record = source.record(&"a/b".into()).await.unwrap();
     assert_eq!(record.label.first(), Some("a/b"), "an empty label becomes the id");

@@ -22,8 +22,11 @@ use crate::adapter::record::ItemId;
 use crate::jq::Input;
 use crate::upstream::{Answer, Request, Upstream};
 
-/// More pages, or elements of an `each`, than one record can sensibly have.
+/// More elements of an `each` than one record can sensibly have.
 const MOST: usize = 1000;
+
+/// More pages of one fetch than a record can sensibly have.
+const MOST_PAGES: usize = 200;
 
 /// Requests for one record at a time; the upstream has its own limit for all of a host.
 const ABREAST: usize = 8;
@@ -128,9 +131,10 @@ impl Client {
         id: &ItemId,
         names: Names<'_>,
     ) -> Result<Said<Value>, AdapterError> {
+        let section = format!("fetch.{}", fetch.name);
         let mut rows = Vec::new();
         let mut next = Some(paging.1.first());
-        for _ in 0..MOST {
+        for _ in 0..MOST_PAGES {
             let Some(place) = next else { return Ok(Said::Here(Value::Array(rows))) };
             let extra = paging.1.query(&place).expect("the place comes from this paging");
             let request = self.question(&fetch.url, &fetch.query, fetch.method, &extra, names)?;
@@ -140,14 +144,14 @@ impl Client {
                 Said::Absent => return Ok(Said::Absent),
                 Said::Denied => return Ok(Said::Denied),
             };
-            let page = self.sheet(paging, &place, &answer, &headers);
+            let page = self.sheet(&section, paging, &place, &answer, &headers);
             let page = page.map_err(|mismatch| self.shape(id.as_str(), mismatch))?;
             rows.extend(page.rows);
             next = page.next;
         }
-        let field = format!("fetch.{}.paging", fetch.name);
         let found = "more".to_owned();
-        Err(self.shape(id.as_str(), Mismatch { field, expected: "at most 1000 pages", found }))
+        let mismatch = Mismatch { field: section + ".paging", expected: "at most 200 pages", found };
+        Err(self.shape(id.as_str(), mismatch))
     }
 
     /// One page of the listing: its rows and the place of the next page.
@@ -169,7 +173,7 @@ impl Client {
         let (said, headers) = self.read(request, "list", Judge::default()).await?;
         match said {
             Said::Here(answer) => {
-                let page = self.sheet(paging, &place, &answer, &headers);
+                let page = self.sheet("list", paging, &place, &answer, &headers);
                 let page = page.map_err(|mismatch| self.shape("list", mismatch))?;
                 Ok((page.rows, page.next))
             }
@@ -183,9 +187,11 @@ impl Client {
         (name, self.definition.paging.get(name).expect("`parse` looked it up"))
     }
 
-    /// What is on one page, and whether another follows.
+    /// What is on one page of a section, and whether another follows. A page that follows itself would be asked
+    /// for again and again.
     fn sheet(
         &self,
+        asking: &str,
         (name, paging): (&str, &Paging),
         place: &Place,
         answer: &Value,
@@ -202,6 +208,11 @@ impl Client {
         };
         let link = headers.contains_key(LINK).then(|| names_next(headers));
         let next = paging.turn(place, &Turn { rows: rows.len() as u64, link, next });
+        if next.as_ref() == Some(place) {
+            let found = format!("the same again, `{}`", cut(&place.to_string()));
+            let field = format!("{asking}.paging");
+            return Err(Mismatch { field, expected: "another cursor on the next page", found });
+        }
         Ok(Sheet { rows, next })
     }
 

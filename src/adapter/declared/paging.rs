@@ -1,6 +1,7 @@
 //! How a listing goes on, page by page. Totals are never believed: they were seen to change between two pages.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -84,6 +85,16 @@ pub(super) enum Place {
     Page(u64),
     /// What the system gave us to send back.
     Continue(Map<String, Value>),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start => f.write_str("the first"),
+            Self::Offset(n) | Self::Page(n) => n.fmt(f),
+            Self::Continue(object) => f.write_str(&plain(&Value::Object(object.clone()))),
+        }
+    }
 }
 
 /// What a page that was read says of the next.
