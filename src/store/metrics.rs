@@ -4,11 +4,11 @@ use metrics::{counter, gauge};
 
 /// Requests by `outcome`: `hit`, `miss`, `broken` (a damaged entry was dropped), `stored`, `refused`
 /// (too large to keep), `failed`.
-pub const REQUESTS: &str = "store_requests_total";
+pub const REQUESTS: &str = "loggia_store_requests_total";
 /// Bytes held.
-pub const BYTES: &str = "store_bytes";
+pub const BYTES: &str = "loggia_store_bytes";
 /// Entries dropped to make room.
-pub const EVICTIONS: &str = "store_evictions_total";
+pub const EVICTIONS: &str = "loggia_store_evictions_total";
 
 /// How a request to a store ended.
 #[derive(Clone, Copy, Debug)]

@@ -13,11 +13,11 @@ use super::stack::Call;
 use super::{Answer, UpstreamError};
 
 /// Attempts by `source`, `host` (the setting that allows it) and `outcome`.
-pub const REQUESTS: &str = "upstream_requests_total";
+pub const REQUESTS: &str = "loggia_upstream_requests_total";
 /// Seconds from sending to the head of the answer, by `source` and `host`.
-pub const SECONDS: &str = "upstream_request_seconds";
+pub const SECONDS: &str = "loggia_upstream_request_seconds";
 /// How often a host was left alone for a while, by `source` and `host`.
-pub const BREAKER: &str = "upstream_breaker_openings_total";
+pub const BREAKER: &str = "loggia_upstream_breaker_openings_total";
 
 /// The layer.
 #[derive(Clone)]
@@ -111,16 +111,16 @@ mod tests {
             page.lines().filter(|line| !line.contains("quantile") && !line.is_empty()).collect();
         lines.sort_unstable();
         insta::assert_snapshot!(lines.join("\n"), @r#"
-        # TYPE upstream_breaker_openings_total counter
-        # TYPE upstream_request_seconds summary
-        # TYPE upstream_requests_total counter
-        upstream_breaker_openings_total{source="maps",host="*.example.org"} 1
-        upstream_request_seconds_count{source="maps",host="*.example.org"} 5
-        upstream_request_seconds_sum{source="maps",host="*.example.org"} 0
-        upstream_requests_total{source="maps",host="*.example.org",outcome="2xx"} 2
-        upstream_requests_total{source="maps",host="*.example.org",outcome="429"} 1
-        upstream_requests_total{source="maps",host="*.example.org",outcome="5xx"} 1
-        upstream_requests_total{source="maps",host="*.example.org",outcome="timeout"} 1
+        # TYPE loggia_upstream_breaker_openings_total counter
+        # TYPE loggia_upstream_request_seconds summary
+        # TYPE loggia_upstream_requests_total counter
+        loggia_upstream_breaker_openings_total{source="maps",host="*.example.org"} 1
+        loggia_upstream_request_seconds_count{source="maps",host="*.example.org"} 5
+        loggia_upstream_request_seconds_sum{source="maps",host="*.example.org"} 0
+        loggia_upstream_requests_total{source="maps",host="*.example.org",outcome="2xx"} 2
+        loggia_upstream_requests_total{source="maps",host="*.example.org",outcome="429"} 1
+        loggia_upstream_requests_total{source="maps",host="*.example.org",outcome="5xx"} 1
+        loggia_upstream_requests_total{source="maps",host="*.example.org",outcome="timeout"} 1
         "#);
     }
 }

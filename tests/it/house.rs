@@ -1,5 +1,5 @@
 //! The house rules: who may import whom, held against the table in `docs/ARCHITECTURE.md`, and what is said there
-//! of HTTP and of `access`.
+//! of HTTP, of `access` and of metrics.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -41,6 +41,7 @@ struct File {
     module: String,
     /// How many `super` lead to the root of the crate.
     depth: usize,
+    text: String,
     source: Source,
 }
 
@@ -64,8 +65,9 @@ impl File {
         let inside = path.strip_prefix(root().join("src")).unwrap().with_extension("");
         let names: Vec<String> = inside.iter().map(|name| name.to_str().unwrap().to_owned()).collect();
         let depth = names.iter().filter(|name| !matches!(name.as_str(), "mod" | "lib" | "main")).count();
-        let source = Source::read(&fs::read_to_string(&path).unwrap());
-        Self { module: names[0].clone(), depth, source, path }
+        let text = fs::read_to_string(&path).unwrap();
+        let source = Source::read(&text);
+        Self { module: names[0].clone(), depth, text, source, path }
     }
 
     /// What this file does that no file of its module may do.
@@ -148,6 +150,7 @@ fn f() { super::super::cli::main(); super::decide(); http::Method::GET }
         path: root().join("src/access/decide.rs"),
         module: "access".to_owned(),
         depth: 2,
+        text: bad.to_owned(),
         source: Source::read(bad),
     };
     insta::assert_snapshot!(file.offences().join("\n"), @r"
@@ -171,6 +174,36 @@ fn the_table_in_the_book_is_the_table_here() {
             "rank {rank} in docs/ARCHITECTURE.md lacks `{module}`: {row}"
         );
     }
+}
+
+#[test]
+fn the_list_of_metrics_is_complete() {
+    let house = house();
+    let constants: BTreeSet<String> = house.iter().flat_map(|file| names_of_metrics(&file.text)).collect();
+    let book = fs::read_to_string(root().join("docs/METRICS.md")).unwrap();
+    let rows = book.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let mut listed = BTreeSet::new();
+    for (name, rest) in rows {
+        assert!(rest.trim_end().ends_with(". |"), "`{name}` needs a sentence in docs/METRICS.md");
+        assert!(listed.insert(name.to_owned()), "`{name}` is there twice in docs/METRICS.md");
+    }
+    assert_eq!(constants, listed, "names of metrics in the source and in docs/METRICS.md differ");
+    for file in &house {
+        let counts = ["counter!(", "gauge!(", "histogram!("];
+        let literal = counts.iter().find(|call| file.text.contains(&format!("{call}\"")));
+        assert!(literal.is_none(), "{}: a metric without a constant", file.path.display());
+        let constants = file.path.ends_with("metrics.rs") || file.module == "telemetry";
+        for line in file.text.lines().filter(|line| constants && line.starts_with("pub const")) {
+            assert!(line.contains("= \"loggia_"), "{}: {line}", file.path.display());
+        }
+    }
+}
+
+/// The values of constants that are names of metrics.
+fn names_of_metrics(text: &str) -> Vec<String> {
+    let values = text.lines().filter_map(|line| line.strip_prefix("pub const ")?.split_once(": &str = \""));
+    let values = values.filter_map(|(_, value)| Some(value.split_once('"')?.0.to_owned()));
+    values.filter(|value| value.starts_with("loggia_")).collect()
 }
 
 fn root() -> &'static Path {
