@@ -6,6 +6,7 @@ use std::path::Path;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use sha2::{Digest, Sha256};
 
 use super::auth::Auth;
 use super::check;
@@ -34,6 +35,9 @@ pub struct Definition {
     pub(super) canvas: CanvasRules,
     pub(super) list: Option<ListRules>,
     pub(super) file: FileRules,
+    /// The text that all this was read from, as a digest.
+    #[serde(skip)]
+    pub(super) digest: Vec<u8>,
 }
 
 /// `[adapter]`.
@@ -269,7 +273,7 @@ impl Definition {
     /// Reads a definition; all expressions are compiled and all names looked up here, so that one
     /// that loads runs. `file` is named in errors.
     pub fn parse(file: &str, text: &str) -> Result<Self, DefinitionError> {
-        let definition: Self = toml::from_str(text).map_err(|error| DefinitionError::Text {
+        let mut definition: Self = toml::from_str(text).map_err(|error| DefinitionError::Text {
             file: file.to_owned(),
             message: error.to_string().trim_end().to_owned(),
         })?;
@@ -279,6 +283,7 @@ impl Definition {
             key: problem.path.join("."),
             message: problem.message,
         })?;
+        definition.digest = Sha256::digest(text).to_vec();
         Ok(definition)
     }
 

@@ -112,6 +112,10 @@ impl Adapter for Declared {
         Abilities { listing: definition.list.is_some(), collections: false, ranges: definition.file.range }
     }
 
+    fn identity(&self) -> String {
+        self.client.site.identity.clone()
+    }
+
     async fn record(&self, id: &ItemId) -> Result<Record, AdapterError> {
         if id.as_str().is_empty() {
             return Err(AdapterError::NotFound(String::new()));

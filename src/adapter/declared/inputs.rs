@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use toml::Value;
 
 use super::definition::Definition;
@@ -60,6 +61,8 @@ pub(super) struct Site {
     secrets: BTreeMap<String, Secret>,
     /// `$source`: all but the secrets.
     pub(super) source: jq::Input,
+    /// A digest of the definition and of all settings but the secrets: what every answer depends on.
+    pub(super) identity: String,
 }
 
 impl Definition {
@@ -74,7 +77,7 @@ impl Definition {
 
     /// The settings of one source with the defaults filled in.
     pub(super) fn site(&self, settings: &toml::Table) -> Result<Site, SiteError> {
-        let mut site = Site { texts: BTreeMap::new(), secrets: BTreeMap::new(), source: json!({}).into() };
+        let (mut texts, mut secrets) = (BTreeMap::new(), BTreeMap::new());
         let mut source = serde_json::Map::new();
         for (name, setting) in &self.settings {
             let kind = setting.kind();
@@ -82,16 +85,18 @@ impl Definition {
             let value = value.ok_or_else(|| SiteError::Setting { name: name.clone(), expected: kind })?;
             match (kind, value) {
                 (Kind::Secret, Value::String(text)) => {
-                    site.secrets.insert(name.clone(), Secret::from(text.as_str()));
+                    secrets.insert(name.clone(), Secret::from(text.as_str()));
                     continue;
                 }
                 (Kind::Url, _) => source.insert(name.clone(), json!(text(kind, value))),
                 _ => source.insert(name.clone(), json!(value)),
             };
-            site.texts.extend(text(kind, value).map(|text| (name.clone(), text)));
+            let told = text(kind, value);
+            texts.extend(told.map(|text| (name.clone(), text)));
         }
-        site.source = serde_json::Value::Object(source).into();
-        Ok(site)
+        let source = serde_json::Value::Object(source);
+        let digest = Sha256::new().chain_update(&self.digest).chain_update(source.to_string()).finalize();
+        Ok(Site { texts, secrets, source: source.into(), identity: hex::encode(&digest[..8]) })
     }
 }
 
@@ -200,5 +205,16 @@ mod tests {
         assert_eq!(site.value("key"), "s3cret");
         assert_eq!(site.value("limit"), "10");
         assert!(!format!("{site:?}").contains("s3cret"));
+        let identity = |definition: &Definition, settings: &str| {
+            definition.site(&toml::from_str(settings).unwrap()).unwrap().identity
+        };
+        assert_eq!(site.identity.len(), 16);
+        let (here, base) = (definition(), "base = 'https://dam.example.org'");
+        assert_eq!(identity(&here, base), site.identity, "neither secrets nor a last slash");
+        assert_eq!(identity(&here, &format!("{base}\nlimit = 10")), site.identity, "what is so anyway");
+        assert_ne!(identity(&here, &format!("{base}\nlimit = 11")), site.identity);
+        assert_ne!(identity(&here, "base = 'https://other.example.org'"), site.identity);
+        let other = super::super::check::tests::sample("base = { type = 'url', required = true }");
+        assert_ne!(identity(&other, base), identity(&here, base), "another definition");
     }
 }
