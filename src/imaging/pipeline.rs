@@ -7,10 +7,6 @@ use super::{Header, ImagingError, Job, Limits, Master, colour, encode, plan, rot
 /// Beside the pixels: rows, bands, strips and tables of encoders and of colour transforms.
 const WORKSPACE: u64 = 2 << 20;
 
-/// Bytes held at most per pixel of an answer that is not turned, whatever its samples and its format: a WebP
-/// with alpha, the encoder's copy of it, and twice a file that is as large as noise makes it.
-const PER_PIXEL: u64 = 17;
-
 /// Bytes of memory that rendering will hold at most: those of the hungriest step, for each step drops what it
 /// was given. For a header from [`super::header`] an upper bound; for one that was only sniffed an estimate.
 pub fn cost(header: &Header, job: &Job) -> u64 {
@@ -35,12 +31,6 @@ pub fn admit(header: &Header, job: &Job, limits: &Limits) -> Result<u64, Imaging
         return Err(ImagingError::TooLarge { what: "the work on this picture", found, limit: limits.memory });
     }
     Ok(reading.max(writing))
-}
-
-/// The pixels that an answer without rotation can have within these limits for certain, in any format: who asks
-/// for no more is not told [`ImagingError::OutputTooLarge`] because of the memory.
-pub fn largest_output(limits: &Limits) -> u64 {
-    limits.memory.saturating_sub(WORKSPACE) / PER_PIXEL
 }
 
 /// Makes a derivative.
@@ -80,7 +70,7 @@ fn cost_of_writing(channels: Channels, job: &Job) -> u64 {
     let (width, height) = rotate::size(job.width, job.height, job.rotation.degrees);
     let turning = rotate::cost(channels, (job.width, job.height), job.rotation.degrees);
     let turned = rotate::channels(channels, job.rotation.degrees);
-    let encoding = encode::cost(job.format, turned, u64::from(width) * u64::from(height));
+    let encoding = encode::cost(job.format, job.jpeg_quality, turned, u64::from(width) * u64::from(height));
     turning.max(encoding) + WORKSPACE
 }
 
@@ -106,7 +96,6 @@ mod tests {
     use crate::iiif::image::quality::{Format, Quality};
     use crate::iiif::image::rotation::Rotation;
 
-    const LIMITS: Limits = Limits { memory: 768 << 20, max_pixels: u64::MAX };
     const CHANNELS: [Channels; 5] =
         [Channels::Grey, Channels::GreyAlpha, Channels::Rgb, Channels::Rgba, Channels::Cmyk];
     const FORMATS: [Format; 5] = [Format::Jpg, Format::Png, Format::Webp, Format::Tif, Format::Gif];
@@ -121,21 +110,6 @@ mod tests {
             format,
             jpeg_quality: 100,
         }
-    }
-
-    #[test]
-    fn the_largest_output_is_within_the_limits_in_every_format() {
-        let largest = largest_output(&LIMITS);
-        let side = largest.isqrt() as u32;
-        for (channels, format) in CHANNELS.into_iter().flat_map(|c| FORMATS.map(|format| (c, format))) {
-            for degrees in [0.0, 90.0, 180.0, 270.0] {
-                let cost = cost_of_writing(channels, &job(format, side, degrees));
-                assert!(cost <= LIMITS.memory, "{channels:?} as {format:?}: {cost} bytes");
-            }
-        }
-        let beyond = cost_of_writing(Channels::Rgba, &job(Format::Webp, side + 2, 0.0));
-        assert!(beyond > LIMITS.memory, "the bound is no larger than it has to be");
-        assert_eq!(largest_output(&Limits { memory: 1, ..LIMITS }), 0);
     }
 
     #[test]

@@ -120,6 +120,7 @@ impl ServeError {
     pub fn from_imaging(name: &str, media: &str, error: ImagingError) -> Self {
         match error {
             ImagingError::Busy => Self::Busy,
+            error @ ImagingError::OutputTooLarge { .. } => Self::TooLarge(error.to_string()),
             error => Self::BadAnswer { name: name.to_owned(), message: format!("master `{media}`: {error}") },
         }
     }

@@ -57,7 +57,7 @@ impl Render {
         let limits = self.limits;
         let read = tokio::task::spawn_blocking(move || {
             let header = imaging::header(&mut *master, &limits);
-            header.map(|header| (imaging::cost(&header, &job), master))
+            header.and_then(|header| Ok((imaging::admit(&header, &job, &limits)?, master)))
         });
         let (cost, master) =
             read.await.unwrap_or_else(|error| Err(ImagingError::Decoder(error.to_string())))?;

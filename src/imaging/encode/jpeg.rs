@@ -5,13 +5,14 @@ use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 use crate::imaging::ImagingError;
 use crate::imaging::pixels::{Channels, Pixels};
 
-/// The picture on white, and the scan twice, in the encoder and in the file: noise at the best quality takes less
-/// than three bytes a pixel, grey noise less than two and a half.
-pub(super) fn cost(channels: Channels, area: u64) -> u64 {
-    match channels {
-        Channels::Grey | Channels::GreyAlpha => area * (1 + 5),
-        Channels::Rgb | Channels::Rgba | Channels::Cmyk => area * (3 + 6),
-    }
+/// The picture on white, and the scan twice, in the encoder and in the file: noise takes less than three bytes a
+/// pixel at the best quality, grey noise less than two and a half; up to 90 both take less than two.
+pub(super) fn cost(quality: u8, channels: Channels, area: u64) -> u64 {
+    let (picture, best) = match channels {
+        Channels::Grey | Channels::GreyAlpha => (1, 5),
+        Channels::Rgb | Channels::Rgba | Channels::Cmyk => (3, 6),
+    };
+    area * (picture + if quality <= 90 { 4 } else { best })
 }
 
 /// Encodes a picture without alpha; grey ones get a single component.

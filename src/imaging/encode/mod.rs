@@ -27,9 +27,9 @@ pub(super) fn fits(format: Format, width: u32, height: u32) -> Result<(), Imagin
 
 /// Bytes that [`encode`] holds at most for a picture of this many pixels, the picture and the file included.
 /// Files are taken to be as large as noise makes them.
-pub(super) fn cost(format: Format, channels: Channels, area: u64) -> u64 {
+pub(super) fn cost(format: Format, jpeg_quality: u8, channels: Channels, area: u64) -> u64 {
     match format {
-        Format::Jpg => jpeg::cost(channels, area),
+        Format::Jpg => jpeg::cost(jpeg_quality, channels, area),
         Format::Png => png::cost(channels, area),
         Format::Webp => webp::cost(channels, area),
         Format::Tif => tiff::cost(channels, area),

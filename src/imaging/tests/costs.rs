@@ -14,35 +14,6 @@ fn job(name: &str, width: u32, height: u32, degrees: f64, format: Format) -> (He
     (header, job)
 }
 
-const KINDS: [&str; 12] = [
-    "baseline.jpg",
-    "progressive.jpg",
-    "grey.jpg",
-    "cmyk-adobe.jpg",
-    "orientation-6.jpg",
-    "alpha.png",
-    "interlaced.png",
-    "alpha.tif",
-    "jpeg-strips.tif",
-    "palette.tif",
-    "lossy-alpha.webp",
-    "plain.gif",
-];
-
-#[test]
-fn enlarging_up_to_the_largest_output_is_admitted() {
-    let largest = largest_output(&LIMITS);
-    assert!(largest > 5_000_000, "{largest}");
-    let height = (largest * 2 / 3).isqrt() as u32;
-    let width = (largest / u64::from(height)) as u32;
-    for (name, format) in KINDS.into_iter().flat_map(|name| FORMATS.map(|format| (name, format))) {
-        let (header, job) = job(name, width, height, 0.0, format);
-        if let Err(error) = admit(&header, &job, &LIMITS) {
-            panic!("{name} as {format:?}: {error}");
-        }
-    }
-}
-
 #[test]
 fn what_is_asked_for_is_told_from_what_the_master_is() {
     let error = |name, width, height, degrees, format, limits: &Limits| {
