@@ -137,6 +137,33 @@ pub struct Record {
     pub canvases: Vec<Canvas>,
 }
 
+impl Record {
+    /// A record of which nothing else is known yet, not even who may see it.
+    pub fn new(id: ItemId, version: String, label: LanguageMap) -> Self {
+        Self {
+            id,
+            version,
+            access: Access::Unknown,
+            label,
+            summary: LanguageMap::default(),
+            metadata: Vec::new(),
+            rights: None,
+            required_statement: None,
+            provider: Vec::new(),
+            homepage: Vec::new(),
+            see_also: Vec::new(),
+            rendering: Vec::new(),
+            nav_date: None,
+            behavior: Vec::new(),
+            viewing_direction: None,
+            modified: None,
+            parents: Vec::new(),
+            thumbnail: None,
+            canvases: Vec::new(),
+        }
+    }
+}
+
 /// One page or view.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Canvas {
