@@ -6,16 +6,34 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::AdapterError;
+use super::item::stem;
 use super::tree::{Entry, Tree};
-use super::{AdapterError, stem, unreadable};
 use crate::adapter::record::{Access, Agent, Entry as Pair, Link, Record};
 use crate::iiif::presentation::text::LanguageMap;
+
+/// The description of the folder where it is.
+const FOLDER: &str = "info.toml";
 
 /// What a person wrote about an item, with the text it was read from.
 #[derive(Debug, Default)]
 pub(super) struct Description {
     text: String,
     form: Form,
+}
+
+/// A description that is there and cannot be read. It may have said that nobody is to see the
+/// item, so it closes the item and what is below.
+#[derive(Clone, Debug)]
+pub(super) struct Unreadable {
+    path: String,
+    problem: String,
+}
+
+impl From<Unreadable> for AdapterError {
+    fn from(Unreadable { path, problem }: Unreadable) -> Self {
+        Self::Description { path, problem }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -63,9 +81,9 @@ impl Default for Metadata {
 
 impl Description {
     /// `map.tif.toml` beside `map.tif`, else `map.toml`.
-    pub(super) fn of_file(tree: &Tree, file: &Entry) -> Result<Self, AdapterError> {
+    pub(super) fn of_file(tree: &Tree, file: &Entry) -> Result<Self, Unreadable> {
         let names = [format!("{}.toml", file.name), format!("{}.toml", stem(&file.name))];
-        for name in names.iter().filter(|name| *name != "info.toml") {
+        for name in names.iter().filter(|name| *name != FOLDER) {
             if let Some(description) = Self::read(tree, Path::new(name))? {
                 return Ok(description);
             }
@@ -74,19 +92,16 @@ impl Description {
     }
 
     /// `info.toml` in the folder.
-    pub(super) fn of_folder(tree: &Tree, folder: &Path) -> Result<Self, AdapterError> {
-        Ok(Self::read(tree, &folder.join("info.toml"))?.unwrap_or_default())
+    pub(super) fn of_folder(tree: &Tree, folder: &Path) -> Result<Self, Unreadable> {
+        Ok(Self::read(tree, &folder.join(FOLDER))?.unwrap_or_default())
     }
 
-    fn read(tree: &Tree, path: &Path) -> Result<Option<Self>, AdapterError> {
-        let name = path.to_string_lossy();
-        let Some(text) = tree.text(path).map_err(|source| unreadable(&name, source))? else {
+    fn read(tree: &Tree, path: &Path) -> Result<Option<Self>, Unreadable> {
+        let unreadable = |problem| Unreadable { path: path.to_string_lossy().into_owned(), problem };
+        let Some(text) = tree.text(path).map_err(|error| unreadable(error.to_string()))? else {
             return Ok(None);
         };
-        let form = toml::from_str(&text).map_err(|error| AdapterError::Description {
-            path: name.to_string(),
-            problem: error.to_string(),
-        })?;
+        let form = toml::from_str(&text).map_err(|error| unreadable(told(&text, &error)))?;
         Ok(Some(Self { text, form }))
     }
 
@@ -99,6 +114,7 @@ impl Description {
         self.form.label.as_ref().filter(|label| !label.is_empty()).map(|label| self.speak(label))
     }
 
+    /// Who may see it, as far as this description says.
     pub(super) fn access(&self) -> Access {
         self.form.access.unwrap_or(Access::Open)
     }
@@ -111,11 +127,10 @@ impl Description {
         self.form.canvas.get(file)?.access
     }
 
-    /// The record with everything that the description tells.
+    /// The record with everything that the description tells, save access, which is not its word alone.
     pub(super) fn describe(self, mut record: Record) -> Record {
         record.label = self.label().unwrap_or(record.label);
         record.summary = self.speak(&self.form.summary);
-        record.access = self.access();
         record.metadata = match &self.form.metadata {
             Metadata::Pairs(pairs) => pairs.iter().map(|pair| self.pair(&pair.label, &pair.value)).collect(),
             Metadata::ByLabel(pairs) => {
@@ -158,4 +173,11 @@ impl Description {
             None => text.clone(),
         }
     }
+}
+
+/// Where and what, without the line itself: who reads the message may not be meant to read the description.
+fn told(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map(|before| format!("line {}: ", before.matches('\n').count() + 1));
+    format!("{}{}", line.unwrap_or_default(), error.message())
 }

@@ -1,15 +1,24 @@
 //! A directory that nothing leads out of: look-up, listing and reading by relative path.
 
+use std::cmp::Ordering;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use alphanumeric_sort::compare_str;
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, Metadata};
+use cap_std::fs::{Dir, FileType, Metadata};
+use quick_cache::sync::Cache;
+use sha2::{Digest, Sha256};
 
 use crate::imaging;
+
+/// Descriptions are written by hand: nobody writes more.
+const LONGEST: u64 = 1 << 20;
+
+/// Files of which it is remembered whether they are images: a few large records, some megabytes.
+const REMEMBERED: usize = 1 << 15;
 
 /// The folder. Paths are resolved by name first, then opened through a directory handle that
 /// cannot leave it: a link that is swapped in between is refused by the handle.
@@ -17,6 +26,16 @@ use crate::imaging;
 pub(super) struct Tree {
     root: PathBuf,
     dir: Dir,
+    /// A record is asked for every few seconds; its files are not opened again as long as none was changed.
+    images: Cache<(PathBuf, u64, Option<SystemTime>), bool>,
+}
+
+/// A name in a folder, before anything else is asked.
+#[derive(Debug)]
+pub(super) struct Name {
+    pub(super) text: String,
+    /// `None`: a link, to be resolved by [`Tree::entry`].
+    pub(super) kind: Option<Kind>,
 }
 
 /// A file or folder that may be shown.
@@ -42,89 +61,124 @@ impl Tree {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let root = path.canonicalize()?;
         let dir = Dir::open_ambient_dir(&root, ambient_authority())?;
-        Ok(Self { root, dir })
+        Ok(Self { root, dir, images: Cache::new(REMEMBERED) })
     }
 
-    /// The entry with this relative path, as a client wrote it. `None` for what does not exist,
-    /// is hidden by a dot, leads out of the folder or is not written in its one plain form.
-    pub(super) fn locate(&self, id: &str) -> Option<Entry> {
-        let name = id.rsplit('/').next()?;
-        if id.is_empty() || id.contains('\0') || !id.split('/').all(showable) {
-            return None;
-        }
-        // An absolute path would replace the root when joined; `showable` has refused the empty first part.
-        let path = self.resolve(Path::new(id))?;
-        self.entry(name, path)
+    /// Another folder has another one.
+    pub(super) fn identity(&self) -> String {
+        hex::encode(&Sha256::digest(self.root.as_os_str().as_encoded_bytes())[..8])
     }
 
-    /// What may be shown of a folder, in natural order (`p2` before `p10`).
-    pub(super) fn entries(&self, folder: &Path) -> io::Result<Vec<Entry>> {
-        let mut entries = Vec::new();
+    /// The names in a folder that may be shown, in natural order.
+    pub(super) fn names(&self, folder: &Path) -> io::Result<Vec<Name>> {
+        let mut names = Vec::new();
         for found in self.dir.read_dir(plain(folder))? {
             let found = found?;
-            // Names that are not UTF-8 have no id: an identifier is text.
-            let Ok(name) = found.file_name().into_string() else { continue };
-            if !showable(&name) {
-                continue;
+            // Names that are not UTF-8 have no id: an identifier is text. A file may be gone by now.
+            let (Ok(text), Ok(kind)) = (found.file_name().into_string(), found.file_type()) else { continue };
+            if showable(&text) && (kind.is_symlink() || known(kind).is_some()) {
+                names.push(Name { text, kind: known(kind) });
             }
-            let path = folder.join(&name);
-            let path = if found.file_type()?.is_symlink() {
-                match self.resolve(&path) {
-                    // A link to a folder above would make the tree endless.
-                    Some(target) if !folder.starts_with(&target) => target,
-                    _ => continue,
-                }
-            } else {
-                path
-            };
-            entries.extend(self.entry(&name, path));
         }
-        entries.sort_by(|a, b| compare_str(&a.name, &b.name).then_with(|| a.name.cmp(&b.name)));
-        Ok(entries)
+        names.sort_by(|a, b| natural(&a.text, &b.text));
+        Ok(names)
+    }
+
+    /// What a name in a folder stands for. `None` for what does not exist, is hidden by a dot,
+    /// leads out, or is neither file nor folder.
+    pub(super) fn entry(&self, folder: &Path, name: &str) -> Option<Entry> {
+        if !showable(name) {
+            return None;
+        }
+        let path = folder.join(name);
+        let metadata = self.dir.symlink_metadata(&path).ok()?;
+        self.follow(path, metadata).map(|entry| Entry { name: name.to_owned(), ..entry })
     }
 
     /// Opens a file that was found before.
-    pub(super) fn read(&self, path: &Path) -> io::Result<File> {
-        Ok(self.dir.open(path)?.into_std())
+    pub(super) fn read(&self, file: &Entry) -> io::Result<File> {
+        Ok(self.dir.open(&file.path)?.into_std())
     }
 
-    /// The text of a small file beside the masters, if it is there.
+    /// The text of a small file beside the masters; `None` if nothing has its name. What is there
+    /// and cannot be read is never taken for nothing.
     pub(super) fn text(&self, path: &Path) -> io::Result<Option<String>> {
-        /// Descriptions are written by hand.
-        const LONGEST: u64 = 1 << 20;
-        let Some(path) = self.resolve(path) else { return Ok(None) };
-        let mut text = String::new();
-        self.read(&path)?.take(LONGEST).read_to_string(&mut text)?;
+        let metadata = match self.dir.symlink_metadata(path) {
+            // Beside a very long name the description's would be too long for any file.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidFilename) => {
+                return Ok(None);
+            }
+            found => found?,
+        };
+        let file = self.follow(path.to_path_buf(), metadata).filter(|entry| entry.kind == Kind::File);
+        let file = file.ok_or_else(|| {
+            io::Error::other("expected a regular file, or a link to one inside of the source's folder")
+        })?;
+        let mut bytes = Vec::new();
+        self.read(&file)?.take(LONGEST + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > LONGEST {
+            let problem = format!("it has more than {LONGEST} bytes, the most that is read of a description");
+            return Err(io::Error::other(problem));
+        }
+        let text = String::from_utf8(bytes)
+            .map_err(|error| io::Error::other(format!("it is not UTF-8: {error}")))?;
         Ok(Some(text))
     }
 
     /// Whether a file is an image, told by its first bytes and not by its name.
-    pub(super) fn is_image(&self, entry: &Entry) -> bool {
+    pub(super) fn is_image(&self, file: &Entry) -> bool {
+        let key = (file.path.clone(), file.len, file.modified);
+        if let Some(known) = self.images.get(&key) {
+            return known;
+        }
         let mut head = Vec::with_capacity(imaging::MAGIC);
-        let read =
-            self.read(&entry.path).and_then(|file| file.take(imaging::MAGIC as u64).read_to_end(&mut head));
-        read.is_ok() && imaging::kind(&head).is_some()
+        let read = self.read(file).and_then(|file| file.take(imaging::MAGIC as u64).read_to_end(&mut head));
+        let is_image = imaging::kind(&head).is_some();
+        // What could not be read today may be readable tomorrow.
+        if read.is_ok() {
+            self.images.insert(key, is_image);
+        }
+        read.is_ok() && is_image
     }
 
-    /// Follows links. `None` where nothing is, or where they lead out.
-    fn resolve(&self, path: &Path) -> Option<PathBuf> {
-        let target = self.root.join(path).canonicalize().ok()?;
-        target.strip_prefix(&self.root).ok().map(Path::to_path_buf)
+    /// How many files were opened to tell what they are.
+    #[cfg(test)]
+    pub(super) fn opened(&self) -> usize {
+        self.images.len()
     }
 
-    fn entry(&self, name: &str, path: PathBuf) -> Option<Entry> {
-        let metadata = self.dir.metadata(plain(&path)).ok()?;
-        let kind = kind(&metadata)?;
+    /// What stands at a path, behind its link if it is one. Nothing is opened to tell: opening a pipe blocks for ever.
+    fn follow(&self, path: PathBuf, metadata: Metadata) -> Option<Entry> {
+        let (path, metadata) = if metadata.is_symlink() {
+            let target = self.resolve(&path)?;
+            let metadata = self.dir.symlink_metadata(plain(&target)).ok()?;
+            (target, metadata)
+        } else {
+            (path, metadata)
+        };
         let modified = metadata.modified().ok().map(cap_std::time::SystemTime::into_std);
-        Some(Entry { name: name.to_owned(), path, kind, len: metadata.len(), modified })
+        let kind = known(metadata.file_type())?;
+        Some(Entry { name: String::new(), path, kind, len: metadata.len(), modified })
+    }
+
+    /// Where a link leads. `None` if nowhere, out, or to what a dot hides.
+    fn resolve(&self, link: &Path) -> Option<PathBuf> {
+        let target = self.root.join(link).canonicalize().ok()?;
+        let target = target.strip_prefix(&self.root).ok()?;
+        target.iter().all(|name| name.to_str().is_some_and(showable)).then(|| target.to_path_buf())
     }
 }
 
-/// Pipes, sockets and devices are neither: opening one could block for ever.
-fn kind(metadata: &Metadata) -> Option<Kind> {
-    if metadata.is_file() {
+/// The order in which people count: `p2` before `p10`.
+pub(super) fn natural(a: &str, b: &str) -> Ordering {
+    compare_str(a, b).then_with(|| a.cmp(b))
+}
+
+/// Pipes, sockets and devices are nothing that we know.
+fn known(kind: FileType) -> Option<Kind> {
+    if kind.is_file() {
         Some(Kind::File)
-    } else if metadata.is_dir() {
+    } else if kind.is_dir() {
         Some(Kind::Folder)
     } else {
         None
@@ -140,4 +194,41 @@ fn showable(name: &str) -> bool {
 /// The directory handle knows itself as `.`, not as the empty path.
 fn plain(path: &Path) -> &Path {
     if path.as_os_str().is_empty() { Path::new(".") } else { path }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_opened_again_only_after_a_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.gif");
+        let tree = Tree::open(folder.path()).unwrap();
+        let write = |content: &str, time: SystemTime| {
+            fs::write(&path, content).unwrap();
+            File::options().append(true).open(&path).unwrap().set_modified(time).unwrap();
+        };
+        let is_image = || tree.is_image(&tree.entry(Path::new(""), "a.gif").unwrap());
+        let (first, later) = (SystemTime::UNIX_EPOCH, SystemTime::now());
+        write("GIF89a......", first);
+        assert!(is_image());
+        write("GIF?9a......", first);
+        assert!(is_image(), "remembered");
+        write("GIF?9a......", later);
+        assert!(!is_image(), "changed");
+        write("GIF?9a.......", later);
+        assert!(!is_image());
+        write("GIF89a........", later);
+        assert!(is_image(), "longer");
+    }
+
+    #[test]
+    fn names_are_in_natural_order() {
+        let mut names = ["p10", "p2", "p1", "p02", "P3", "p1a", "p", "10", "9"];
+        names.sort_by(|a, b| natural(a, b));
+        insta::assert_snapshot!(names.join(" "), @"9 10 P3 p p1 p1a p2 p02 p10");
+    }
 }

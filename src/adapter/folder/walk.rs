@@ -1,166 +1,125 @@
-//! The tree as collections, and as one flat listing.
+//! One question to the tree: what it may look at is bounded, and what it learns of access is kept while it lasts.
 
-use std::path::Path;
-use std::slice;
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use alphanumeric_sort::compare_str;
+use super::description::{Description, Unreadable};
+use super::place::{Below, Place};
+use super::tree::{Entry, Name, Tree};
+use super::{AdapterError, unreadable};
+use crate::adapter::record::Access;
 
-use super::description::Description;
-use super::tree::{Entry, Kind, Tree};
-use super::{AdapterError, Collection, Cursor, Leaf, Listed, Page, images, stem, unreadable};
-use crate::adapter::record::{Access, ItemId, MediaId, Member};
-use crate::iiif::presentation::text::LanguageMap;
+/// Names that are read for one question. Ten thousand books of four hundred pages fit in; folders
+/// that are linked to one another have more ways through them than anybody could wait for.
+const MOST: usize = 5_000_000;
+/// Going into a folder costs as much as reading so many names.
+const DOOR: usize = 100;
 
-/// Folders deeper than this are left out: an id would not fit into an address any more.
-const DEEPEST: usize = 32;
-
-/// A collection: its own manifest first, then what is below it.
-pub(super) fn collection(tree: &Tree, leaf: &Leaf) -> Result<Collection, AdapterError> {
-    let missing = || AdapterError::NotFound(leaf.to_string());
-    let folder = match leaf.is_root() {
-        true => Path::new("").to_path_buf(),
-        false => tree.locate(leaf.as_str()).filter(|e| e.kind == Kind::Folder).ok_or_else(missing)?.path,
-    };
-    let mut members = Vec::new();
-    if !leaf.is_root() {
-        let name = leaf.as_str().rsplit('/').next().unwrap_or_default();
-        members.extend(folder_item(tree, &folder, leaf.as_str(), name)?.map(Member::Item));
-    }
-    let below = members.len();
-    for entry in entries(tree, &folder)? {
-        let id = join(leaf.as_str(), &entry.name);
-        match entry.kind {
-            Kind::File if leaf.is_root() && tree.is_image(&entry) => {
-                members.push(Member::Item(file_item(tree, &entry)));
-            }
-            Kind::Folder => members.extend(sub_folder(tree, &entry, &id)?),
-            Kind::File => {}
-        }
-    }
-    if members.len() == below && !leaf.is_root() {
-        return Err(missing());
-    }
-    let label = Description::of_folder(tree, &folder).ok().and_then(|description| description.label());
-    let name = leaf.as_str().rsplit('/').next().filter(|name| !name.is_empty()).map(LanguageMap::none);
-    let label = label.or(name).unwrap_or_default();
-    Ok(Collection { label, parent: None, members: Page { items: members, next: None } })
+/// A look around.
+#[derive(Debug)]
+pub(super) struct Walk<'a> {
+    pub(super) tree: &'a Tree,
+    left: usize,
+    access: HashMap<PathBuf, Result<Access, Unreadable>>,
 }
 
-/// A sub-folder as its parent shows it: a collection if items are below it, else an item if it holds images.
-fn sub_folder(tree: &Tree, entry: &Entry, id: &str) -> Result<Option<Member>, AdapterError> {
-    if has_items_below(tree, &entry.path, DEEPEST)? {
-        let label = Description::of_folder(tree, &entry.path).ok().and_then(|d| d.label());
-        let label = label.unwrap_or_else(|| LanguageMap::none(&entry.name));
-        return Ok(Some(Member::Collection { leaf: Leaf::from(id), label }));
+impl<'a> Walk<'a> {
+    pub(super) fn new(tree: &'a Tree) -> Self {
+        Self { tree, left: MOST, access: HashMap::new() }
     }
-    Ok(folder_item(tree, &entry.path, id, &entry.name)?.map(Member::Item))
-}
 
-fn has_items_below(tree: &Tree, folder: &Path, depth: usize) -> Result<bool, AdapterError> {
-    if depth == 0 {
-        return Ok(false);
+    /// The names in a folder, in natural order.
+    pub(super) fn names(&mut self, place: &Place) -> Result<Vec<Name>, AdapterError> {
+        let names = self.tree.names(&place.folder).map_err(|source| unreadable(&place.id, source))?;
+        self.left = self.left.checked_sub(names.len() + DOOR).ok_or_else(|| {
+            let problem = "too many files and folders to look at; do links lead from folder to folder?";
+            AdapterError::Io { path: place.id.clone(), source: io::Error::other(problem) }
+        })?;
+        Ok(names)
     }
-    for entry in entries(tree, folder)?.iter().filter(|entry| entry.kind == Kind::Folder) {
-        if !images(tree, &entry.path)?.is_empty() || has_items_below(tree, &entry.path, depth - 1)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
 
-/// One page of all items, depth first in natural order; the cursor is the last id of the page before.
-pub(super) fn list(tree: &Tree, after: Option<&Cursor>, page: usize) -> Result<Page<Listed>, AdapterError> {
-    let after: Vec<&str> = after.map(|cursor| cursor.as_str().split('/').collect()).unwrap_or_default();
-    let mut items = Vec::new();
-    collect(tree, Path::new(""), "", &after, page, DEEPEST, &mut items)?;
-    let next =
-        (items.len() >= page).then(|| items.last().map(|item| Cursor::from(item.id.as_str()))).flatten();
-    Ok(Page { items, next })
-}
-
-fn collect(
-    tree: &Tree,
-    folder: &Path,
-    id: &str,
-    after: &[&str],
-    page: usize,
-    depth: usize,
-    items: &mut Vec<Listed>,
-) -> Result<(), AdapterError> {
-    if depth == 0 {
-        return Ok(());
-    }
-    for entry in entries(tree, folder)? {
-        if items.len() >= page {
-            break;
-        }
-        let order = after
-            .first()
-            .map(|last| compare_str(&entry.name, last).then_with(|| entry.name.as_str().cmp(last)));
-        if order.is_some_and(|order| order.is_lt()) {
-            continue;
-        }
-        // On the path to the last item of the page before: it and what stands before it are told already.
-        let told = order.is_some_and(|order| order.is_eq());
-        let below = if told { after.get(1..).unwrap_or_default() } else { &[] };
-        let child = join(id, &entry.name);
-        match entry.kind {
-            Kind::File if id.is_empty() && !told && tree.is_image(&entry) => {
-                items.push(file_item(tree, &entry));
-            }
-            Kind::File => {}
-            Kind::Folder => {
-                if !told {
-                    items.extend(folder_item(tree, &entry.path, &child, &entry.name)?);
-                }
-                collect(tree, &entry.path, &child, below, page, depth - 1, items)?;
+    /// Whether items are below a folder, which makes it a collection.
+    pub(super) fn is_collection(&mut self, place: &Place, names: &[Name]) -> Result<bool, AdapterError> {
+        for below in place.below(self.tree, names) {
+            if let Below::Folder(place) = below
+                && self.holds_items(&place)?
+            {
+                return Ok(true);
             }
         }
+        Ok(false)
     }
-    Ok(())
-}
 
-/// A file directly in the root, as a list shows it.
-fn file_item(tree: &Tree, file: &Entry) -> Listed {
-    listed(&file.name, stem(&file.name), Description::of_file(tree, file), slice::from_ref(file), |_| {
-        file.name.clone()
-    })
-}
+    fn holds_items(&mut self, place: &Place) -> Result<bool, AdapterError> {
+        let names = self.names(place)?;
+        let is_item = place.images(self.tree, &names).next().is_some();
+        Ok(is_item || self.is_collection(place, &names)?)
+    }
 
-/// A folder as a list shows it, if it directly holds images.
-fn folder_item(tree: &Tree, folder: &Path, id: &str, name: &str) -> Result<Option<Listed>, AdapterError> {
-    let images = images(tree, folder)?;
-    let item =
-        || listed(id, name, Description::of_folder(tree, folder), &images, |image| join(id, &image.name));
-    Ok((!images.is_empty()).then(item))
-}
+    /// Who may see a folder: the strictest word of all folders on the way.
+    pub(super) fn access(&mut self, place: &Place) -> Result<Access, Unreadable> {
+        self.strictest(place.way.iter().map(PathBuf::as_path))
+    }
 
-/// Where a description cannot be read, access is left to the record, which will say why.
-fn listed(
-    id: &str,
-    name: &str,
-    description: Result<Description, AdapterError>,
-    images: &[Entry],
-    media: impl Fn(&Entry) -> String,
-) -> Listed {
-    let description = description.ok();
-    let open = |image: &&Entry| {
-        let access = description.as_ref().and_then(|description| description.canvas_access(&image.name));
-        access.is_none_or(|access| access == Access::Open)
-    };
-    Listed {
-        id: ItemId::from(id),
-        version: None,
-        label: description.as_ref().and_then(Description::label).or_else(|| Some(LanguageMap::none(name))),
-        access: description.as_ref().map(Description::access),
-        thumbnail: images.iter().find(open).map(|image| MediaId::from(media(image))),
+    /// Who may see a file of a folder. Where it is a link, what is above its target counts too.
+    pub(super) fn access_to(&mut self, place: &Place, file: &Entry) -> Result<Access, Unreadable> {
+        self.strictest(place.way.iter().map(PathBuf::as_path).chain(file.path.ancestors().skip(1)))
+    }
+
+    fn strictest<'p>(&mut self, folders: impl Iterator<Item = &'p Path>) -> Result<Access, Unreadable> {
+        let mut strictest = Access::Open;
+        for folder in folders {
+            strictest = strictest.max(self.word(folder)?);
+        }
+        Ok(strictest)
+    }
+
+    fn word(&mut self, folder: &Path) -> Result<Access, Unreadable> {
+        if let Some(known) = self.access.get(folder) {
+            return known.clone();
+        }
+        let word = Description::of_folder(self.tree, folder).map(|description| description.access());
+        self.access.insert(folder.to_path_buf(), word.clone());
+        word
     }
 }
 
-fn entries(tree: &Tree, folder: &Path) -> Result<Vec<Entry>, AdapterError> {
-    tree.entries(folder).map_err(|source| unreadable(&folder.to_string_lossy(), source))
-}
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
 
-fn join(parent: &str, name: &str) -> String {
-    if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") }
+    use super::*;
+
+    /// Nine folders, each with links to all others and nothing else: a million ways.
+    #[test]
+    fn a_maze_of_links_ends_the_walk() {
+        let folder = tempfile::tempdir().unwrap();
+        for n in 0..9 {
+            fs::create_dir(folder.path().join(format!("d{n}"))).unwrap();
+            for m in (0..9).filter(|m| *m != n) {
+                symlink(format!("../d{m}"), folder.path().join(format!("d{n}/l{m}"))).unwrap();
+            }
+        }
+        let tree = Tree::open(folder.path()).unwrap();
+        let mut walk = Walk { left: 20_000, ..Walk::new(&tree) };
+        let names = walk.names(&Place::root()).unwrap();
+        let error = walk.is_collection(&Place::root(), &names).unwrap_err();
+        assert!(error.to_string().ends_with("do links lead from folder to folder?"), "{error}");
+    }
+
+    #[test]
+    fn one_image_is_enough_to_tell_an_item() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("book")).unwrap();
+        for n in 1..=9 {
+            fs::write(folder.path().join(format!("book/{n}.gif")), "GIF89a......").unwrap();
+        }
+        let tree = Tree::open(folder.path()).unwrap();
+        let mut walk = Walk::new(&tree);
+        let names = walk.names(&Place::root()).unwrap();
+        assert!(walk.is_collection(&Place::root(), &names).unwrap());
+        assert_eq!(tree.opened(), 1);
+    }
 }

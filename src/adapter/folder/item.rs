@@ -1,0 +1,151 @@
+//! Items: one file in the root, or a folder with its images as pages.
+
+use std::slice;
+use std::time::UNIX_EPOCH;
+
+use sha2::{Digest, Sha256};
+
+use super::AdapterError;
+use super::description::{Description, Unreadable};
+use super::place::Place;
+use super::tree::{Entry, Kind, Tree};
+use super::walk::Walk;
+use crate::adapter::record::{Access, Canvas, Image, ItemId, Leaf, Listed, MediaId, Record};
+use crate::iiif::presentation::text::LanguageMap;
+
+/// An item, before its pages are looked at.
+#[derive(Debug)]
+pub(super) struct Item<'a> {
+    id: String,
+    /// What it is called where nobody gave it a name.
+    name: &'a str,
+    /// The folder where its files are.
+    place: &'a Place,
+    /// What its description says, and who may see it after all the descriptions above.
+    told: Result<(Description, Access), Unreadable>,
+}
+
+impl<'a> Item<'a> {
+    pub(super) fn file(walk: &mut Walk<'_>, place: &'a Place, file: &'a Entry) -> Self {
+        let mut told = || {
+            let description = Description::of_file(walk.tree, file)?;
+            let access = walk.access_to(place, file)?.max(description.access());
+            Ok((description, access))
+        };
+        Self { id: place.id_of(&file.name), name: stem(&file.name), place, told: told() }
+    }
+
+    pub(super) fn folder(walk: &mut Walk<'_>, place: &'a Place) -> Self {
+        let mut told = || Ok((Description::of_folder(walk.tree, &place.folder)?, walk.access(place)?));
+        Self { id: place.id.clone(), name: place.name(), place, told: told() }
+    }
+
+    /// The item as a list shows it; of its images no more are looked at than it takes to find an
+    /// open one. Where a description cannot be read, access is left to the record, which will say why.
+    pub(super) fn listed(self, walk: &mut Walk<'_>, mut images: impl Iterator<Item = Entry>) -> Listed {
+        let name = LanguageMap::none(self.name);
+        let (label, access, thumbnail) = match &self.told {
+            Err(_) => (name, None, None),
+            Ok((description, access)) => {
+                let thumbnail = images.find(|image| {
+                    let own = description.canvas_access(&image.name).unwrap_or(*access);
+                    own <= *access && walk.access_to(self.place, image).is_ok_and(|above| above <= *access)
+                });
+                let media = thumbnail.map(|image| MediaId::from(self.place.id_of(&image.name)));
+                (description.label().unwrap_or(name), Some(*access), media)
+            }
+        };
+        Listed { id: ItemId::from(self.id), version: None, label: Some(label), access, thumbnail }
+    }
+
+    /// The item with these images as its pages.
+    fn record(self, walk: &mut Walk<'_>, images: &[Entry], parent: Leaf) -> Result<Record, AdapterError> {
+        let (description, access) = self.told?;
+        let mut digest = Sha256::new();
+        digest.update(format!("{access:?}\0{}\0", description.text()));
+        let mut canvases = Vec::with_capacity(images.len());
+        for file in images {
+            let canvas = canvas(walk, self.place, &description, access, file)?;
+            digest.update(format!("{}\0{}\0{:?}\0", file.name, version(file), canvas.access));
+            canvases.push(canvas);
+        }
+        let version = hex::encode(&digest.finalize()[..16]);
+        let record = Record::new(ItemId::from(self.id), version, LanguageMap::none(self.name));
+        Ok(description.describe(Record { access, parents: vec![parent], canvases, ..record }))
+    }
+}
+
+/// One page. Where its file is a link to where fewer people may look, it is closed as it is there.
+fn canvas(
+    walk: &mut Walk<'_>,
+    place: &Place,
+    description: &Description,
+    access: Access,
+    file: &Entry,
+) -> Result<Canvas, Unreadable> {
+    let above = walk.access_to(place, file)?;
+    let label = description.canvas_label(&file.name);
+    let image = Image {
+        media: MediaId::from(place.id_of(&file.name)),
+        size: None,
+        format: None,
+        bytes: Some(file.len),
+        version: Some(version(file)),
+    };
+    Ok(Canvas {
+        id: file.name.clone(),
+        label: label.unwrap_or_else(|| LanguageMap::none(stem(&file.name))),
+        size: None,
+        image: Some(image),
+        access: description.canvas_access(&file.name).max((above > access).then_some(above)),
+        metadata: Vec::new(),
+    })
+}
+
+/// The description of an item. A file inside an item's folder is a page of that item and no item itself.
+pub(super) fn record(tree: &Tree, id: &ItemId) -> Result<Record, AdapterError> {
+    let missing = || AdapterError::NotFound(id.to_string());
+    let (place, entry) = Place::find(tree, id.as_str()).ok_or_else(missing)?;
+    let mut walk = Walk::new(tree);
+    if entry.kind == Kind::File {
+        if !place.is_root() || !tree.is_image(&entry) {
+            return Err(missing());
+        }
+        return Item::file(&mut walk, &place, &entry).record(
+            &mut walk,
+            slice::from_ref(&entry),
+            Leaf::root(),
+        );
+    }
+    let place = place.enter(&entry).ok_or_else(missing)?;
+    let names = walk.names(&place)?;
+    let images: Vec<_> = place.images(tree, &names).collect();
+    if images.is_empty() {
+        return Err(missing());
+    }
+    // A folder below that cannot be read is no reason to refuse the item.
+    let parent = match walk.is_collection(&place, &names) {
+        Ok(true) => Some(place.id.as_str()),
+        _ => place.parent(),
+    };
+    Item::folder(&mut walk, &place).record(&mut walk, &images, parent.map_or_else(Leaf::root, Leaf::from))
+}
+
+/// The file of a media id: one that is an item or a page of one.
+pub(super) fn master(tree: &Tree, id: &MediaId) -> Result<Entry, AdapterError> {
+    Place::find(tree, id.as_str())
+        .map(|(_, entry)| entry)
+        .filter(|entry| entry.kind == Kind::File && tree.is_image(entry))
+        .ok_or_else(|| AdapterError::NotFound(id.to_string()))
+}
+
+/// The file name without its last ending: `map of Paris.tif` is called *map of Paris*.
+pub(super) fn stem(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+/// Length and time of change stand for the bytes: reading gigabytes to hash them would cost more than it tells.
+pub(super) fn version(entry: &Entry) -> String {
+    let changed = entry.modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    format!("{:x}-{:x}", entry.len, changed.as_nanos())
+}
