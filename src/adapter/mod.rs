@@ -55,8 +55,9 @@ pub trait Adapter: Send + Sync + Debug + 'static {
     /// item's record. `None`: no item of this source can have such a media id, it stays closed.
     fn item_of(&self, id: &MediaId) -> Option<ItemId>;
 
-    /// The bytes of one file, all of them or a range. An adapter without the ability `ranges`
-    /// (or a server that ignores them) answers from the first byte; [`Media::start`] tells.
+    /// The bytes of one file, all of them or a range; one that ends at [`u64::MAX`] has all the rest. An
+    /// adapter without the ability `ranges` (or a server that ignores them) answers from the first byte;
+    /// [`Media::start`] tells.
     async fn media(&self, id: &MediaId, range: Option<Range<u64>>) -> Result<Media, AdapterError>;
 
     /// One page of all items of the source.

@@ -145,7 +145,11 @@ impl Client {
         let (path, query) = address.split_once('?').unwrap_or((address, ""));
         let mut request = self.request(path, Query::from(query), rules.auth)?.max_body(MAX_FILE);
         if let Some(range) = range.filter(|range| rules.range && range.start < range.end) {
-            let text = format!("bytes={}-{}", range.start, range.end - 1);
+            // Many servers refuse an end that no file can have.
+            let text = match range.end {
+                u64::MAX => format!("bytes={}-", range.start),
+                end => format!("bytes={}-{}", range.start, end - 1),
+            };
             let value = HeaderValue::try_from(text).expect("digits and a dash");
             request = request.header(RANGE, value);
         }
