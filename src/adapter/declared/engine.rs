@@ -147,9 +147,8 @@ impl Adapter for Declared {
         let (client, rules) = (self.client.clone(), rules.clone());
         let items = blocking(move || {
             let scope = client.of_source();
-            let form = client.definition.file.id;
             let read = |(n, row)| {
-                listed(&rules, form, row, &scope).map_err(|mismatch| Mismatch {
+                listed(&client.definition, &rules, row, &scope).map_err(|mismatch| Mismatch {
                     field: mismatch.field.replacen("list.", &format!("list[{n}]."), 1),
                     ..mismatch
                 })

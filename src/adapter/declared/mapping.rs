@@ -163,8 +163,8 @@ pub(super) fn addresses(
 
 /// One row of a listing; `None`: the definition leaves it out.
 pub(super) fn listed(
+    definition: &Definition,
     rules: &ListRules,
-    form: Form,
     row: Value,
     scope: &OfSource,
 ) -> Result<Option<Listed>, Mismatch> {
@@ -179,10 +179,15 @@ pub(super) fn listed(
     let id = ItemId::from(id.string()?);
     let label = some("label", &rules.label)?.map(Field::text).transpose()?;
     let version = some("version", &rules.version)?.map(Field::version).transpose()?;
-    let access = some("access", &rules.access)?.map(|field| field.access());
+    let access = match (some("access", &rules.access)?, &definition.record.access) {
+        (Some(field), _) => Some(field.access()),
+        // As the records will be: no need to ask for every one of them.
+        (None, None) => Some(Access::Open),
+        (None, Some(_)) => None,
+    };
     let label = label.map(|label| or_id(label, &id));
     let thumbnail = some("thumbnail", &rules.thumbnail)?.map(Field::optional_string).transpose()?.flatten();
-    let thumbnail = thumbnail.map(|file| media_id::join(form, &id, &file));
+    let thumbnail = thumbnail.map(|file| media_id::join(definition.file.id, &id, &file));
     Ok(Some(Listed { label, version: version.flatten(), access, thumbnail, id }))
 }
 
