@@ -69,12 +69,14 @@ pub enum ServeError {
         message: String,
     },
     /// The source answered something else than its definition expects, or a file that is no image.
-    #[error("source `{name}`: {message}")]
+    #[error("source `{name}`: {message}{}", .found.as_ref().map(|found| format!(", found {found}")).unwrap_or_default())]
     BadAnswer {
         /// The source.
         name: String,
-        /// What was found and what was expected.
+        /// What was expected, in words for everybody.
         message: String,
+        /// What came instead. For the operator: it quotes the source, which may have said it in confidence.
+        found: Option<String>,
     },
     /// What somebody wrote about an item cannot be read. It may say that the item is closed, so
     /// nothing that was known before may stand in.
@@ -112,7 +114,12 @@ impl ServeError {
             AdapterError::Description { .. } => Self::Unreadable { name, message },
             AdapterError::Io { .. } => Self::Unreachable { name, message, retry_after },
             error if error.is_temporary() => Self::Unreachable { name, message, retry_after },
-            _ => Self::BadAnswer { name, message },
+            AdapterError::Field { adapter, item, field, expected, found } => {
+                let message =
+                    format!("field `{field}` of `{item}`: expected {expected} (adapter `{adapter}`)");
+                Self::BadAnswer { name, message, found: Some(found) }
+            }
+            _ => Self::BadAnswer { name, message, found: None },
         }
     }
 
@@ -121,7 +128,11 @@ impl ServeError {
         match error {
             ImagingError::Busy => Self::Busy,
             error @ ImagingError::OutputTooLarge { .. } => Self::TooLarge(error.to_string()),
-            error => Self::BadAnswer { name: name.to_owned(), message: format!("master `{media}`: {error}") },
+            error => Self::BadAnswer {
+                name: name.to_owned(),
+                message: format!("master `{media}`: {error}"),
+                found: None,
+            },
         }
     }
 }

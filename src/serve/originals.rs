@@ -157,7 +157,7 @@ impl Fetch {
     fn short(&self, received: u64) -> ServeError {
         let message =
             format!("file `{}` ended after {received} bytes, fewer than were announced", self.media);
-        ServeError::BadAnswer { name: self.source.name.clone(), message }
+        ServeError::BadAnswer { name: self.source.name.clone(), message, found: None }
     }
 
     fn no_room(&self, reason: &str) -> ServeError {

@@ -36,9 +36,13 @@ impl From<ServeError> for Problem {
                 Self::new(Kind::SourceAway, detail).with_retry_after(retry_after.unwrap_or(SOON))
             }
             ServeError::Timeout { .. } => Self::new(Kind::SourceSlow, detail),
-            ServeError::BadAnswer { .. } | ServeError::Unreadable { .. } => {
-                Self::new(Kind::BadSource, detail)
+            ServeError::BadAnswer { name, message, found } => {
+                if found.is_some() {
+                    tracing::warn!(error = detail, "a source answered something else than expected");
+                }
+                Self::new(Kind::BadSource, format!("source `{name}`: {message}"))
             }
+            ServeError::Unreadable { .. } => Self::new(Kind::BadSource, detail),
             ServeError::Internal(cause) => rescue::internal(&*cause),
         }
     }
