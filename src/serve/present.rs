@@ -223,10 +223,12 @@ impl Presenter<'_> {
         let (item, page) = (record.id.to_string(), PAINTING.to_owned());
         let at = Address::AnnotationPage { version, source, item, canvas: canvas.id.clone(), page };
         let id = self.uris.print(&at);
-        let size = usable(image.size).map(|size| (size.width, size.height));
+        let whole = usable(image.size).map(|size| (size.width, size.height));
+        let size = whole.map(|whole| self.limits.largest(whole));
+        let service = self.service(&image.media);
         let annotation = model::Annotation {
             id: self.uris.print(&numbered(at, 1)),
-            body: model::Body::Image(model::Image { service: self.service(&image.media), size }),
+            body: model::Body::Image(model::Image { service, size, reduced: size != whole }),
             target: self.canvas_id(record, &canvas.id),
         };
         model::AnnotationPage { id, items: vec![annotation] }

@@ -67,8 +67,10 @@ pub enum Body {
 pub struct Image {
     /// Where its pixels are asked for.
     pub service: ImageService,
-    /// Its width and height in pixels, where they are known.
+    /// Width and height of the largest picture that is given of it, where they are known.
     pub size: Option<(u32, u32)>,
+    /// Whether that picture is smaller than the image: the limits want it so.
+    pub reduced: bool,
 }
 
 /// The base addresses of one image, in both versions of the Image API.

@@ -114,10 +114,15 @@ fn write_annotation(annotation: &Annotation) -> Document {
         .with("on", annotation.target.as_str())
 }
 
+/// `full` is refused where the limits are narrower than the image (*Image API 2.1, 5.3*).
 fn write_image(image: &Image) -> Document {
+    let size = match image.size {
+        Some((width, height)) if image.reduced => format!("{width},{height}"),
+        _ => "full".to_owned(),
+    };
     let (width, height) = image.sides();
     Document::default()
-        .with("@id", format!("{}/full/full/0/default.jpg", image.service.v2))
+        .with("@id", format!("{}/full/{size}/0/default.jpg", image.service.v2))
         .with("@type", "dctypes:Image")
         .with("format", "image/jpeg")
         .with("height", height)
