@@ -5,6 +5,7 @@
 mod adapters;
 mod cli;
 mod house;
+mod image;
 mod mediawiki;
 mod presentation;
 mod settings;

@@ -1,6 +1,6 @@
 //! The whole gateway in this process: settings in, answers out, no port.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -32,6 +32,15 @@ pub(crate) struct Picture {
     pub(crate) height: u32,
     pub(crate) headers: HeaderMap,
     pub(crate) bytes: Bytes,
+    pixels: Vec<[u8; 4]>,
+}
+
+impl Picture {
+    /// Red, green, blue and opacity at a place given in hundredths of width and height.
+    pub(crate) fn at(&self, (x, y): (u32, u32)) -> [u8; 4] {
+        let (x, y) = (self.width * x / 100, self.height * y / 100);
+        self.pixels[(y * self.width + x) as usize]
+    }
 }
 
 impl TestGateway {
@@ -44,22 +53,33 @@ impl TestGateway {
         };
         let file = dir.path().join("loggia.toml");
         std::fs::write(&file, format!("{cache}[server]\npublic_url = '{PUBLIC}'\n{settings}")).unwrap();
-        let settings = loggia::cli::load(&file).unwrap_or_else(|report| panic!("{report}"));
         let clock = Arc::new(FixedClock::at(SystemTime::now()));
-        let stack = loggia::assemble::in_process(&settings, clock.clone()).unwrap();
+        let stack = stack(&file, &clock);
         Self { stack, clock, dir }
     }
 
-    /// A folder that goes away with the gateway.
-    pub(crate) fn folder(&self, name: &str) -> PathBuf {
-        let folder = self.dir.path().join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        folder
+    /// Ends, and starts again on the same cache.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { stack: old, clock, dir } = self;
+        drop(old);
+        let stack = stack(&dir.path().join("loggia.toml"), &clock);
+        caches_read().await;
+        Self { stack, clock, dir }
+    }
+
+    /// The cache, where the settings named no other.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.dir.path().join("cache")
     }
 
     /// Lets time pass for everything that has an age.
     pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);
+    }
+
+    /// Lets the time pass for which a record of a folder is good.
+    pub(crate) fn a_moment(&self) {
+        self.advance(Duration::from_secs(3));
     }
 
     /// A GET of a path or of an address from a document.
@@ -90,13 +110,25 @@ impl TestGateway {
         let res = self.get(address).await;
         assert_eq!(res.status(), StatusCode::OK, "{address}: {}", String::from_utf8_lossy(res.body()));
         let (parts, bytes) = res.into_parts();
-        let header = decode(&bytes).unwrap_or_else(|error| panic!("{address}: {error}"));
-        Picture { width: header.width, height: header.height, headers: parts.headers, bytes }
+        let (header, pixels) = decode(&bytes).unwrap_or_else(|error| panic!("{address}: {error}"));
+        Picture { width: header.width, height: header.height, headers: parts.headers, bytes, pixels }
     }
 }
 
+/// Every file in a folder and the folders below it; none where there is no folder.
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.file_type().unwrap().is_dir() {
+            true => files.extend(files_below(&entry.path())),
+            false => files.push(entry.path()),
+        }
+    }
+    files
+}
+
 /// Decodes the whole picture, with our own decoders: a broken one fails.
-fn decode(bytes: &Bytes) -> Result<imaging::Header, imaging::ImagingError> {
+fn decode(bytes: &Bytes) -> Result<(imaging::Header, Vec<[u8; 4]>), imaging::ImagingError> {
     use loggia::iiif::image::{geometry::Rect, quality, rotation::Rotation};
     let limits = imaging::Limits::default();
     let header = imaging::header(&mut std::io::Cursor::new(bytes.clone()), &limits)?;
@@ -110,8 +142,44 @@ fn decode(bytes: &Bytes) -> Result<imaging::Header, imaging::ImagingError> {
         format: quality::Format::Png,
         jpeg_quality: 80,
     };
-    imaging::render(Box::new(std::io::Cursor::new(bytes.clone())), &job, &limits)?;
-    Ok(header)
+    let png = imaging::render(Box::new(std::io::Cursor::new(bytes.clone())), &job, &limits)?;
+    Ok((header, pixels(&png)))
+}
+
+/// The pixels of a PNG, whatever its colour type.
+fn pixels(png: &[u8]) -> Vec<[u8; 4]> {
+    let mut decoder = png::Decoder::new(std::io::Cursor::new(png));
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().unwrap();
+    let mut data = vec![0; reader.output_buffer_size().unwrap()];
+    let frame = reader.next_frame(&mut data).unwrap();
+    let pixels = data[..frame.buffer_size()].chunks_exact(frame.color_type.samples());
+    let rgba = pixels.map(|pixel| match *pixel {
+        [grey] => [grey, grey, grey, 255],
+        [grey, alpha] => [grey, grey, grey, alpha],
+        [r, g, b] => [r, g, b, 255],
+        [r, g, b, alpha] => [r, g, b, alpha],
+        _ => unreachable!("a PNG has one to four samples"),
+    });
+    rgba.collect()
+}
+
+fn stack(file: &Path, clock: &Arc<FixedClock>) -> Stack {
+    let settings = loggia::cli::load(file).unwrap_or_else(|report| panic!("{report}"));
+    loggia::assemble::in_process(&settings, clock.clone()).unwrap()
+}
+
+/// Caches are read in the background after a start, each by a thread that says so in its name.
+/// Elsewhere than on Linux nobody tells, and a test may find a cache that does not know all it has.
+async fn caches_read() {
+    let reading = || {
+        let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+        names.into_iter().any(|name| name.starts_with("scan "))
+    };
+    while reading() {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Leaves a document where other readers of its standard will find it, if anybody asked for that.

@@ -2,5 +2,6 @@
 
 pub(crate) mod fake_dam;
 pub(crate) mod gateway;
+pub(crate) mod masters;
 pub(crate) mod wellformed;
 pub(crate) mod wiki;
