@@ -4,8 +4,10 @@
 
 mod adapters;
 mod cli;
+mod collection;
 mod house;
 mod image;
+mod manifest;
 mod mediawiki;
 mod presentation;
 mod settings;

@@ -1,5 +1,6 @@
 //! What several tests share.
 
+pub(crate) mod crawl;
 pub(crate) mod fake_dam;
 pub(crate) mod gateway;
 pub(crate) mod masters;
