@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
+mod access;
 mod adapters;
+mod caching;
 mod cli;
 mod collection;
+mod faults;
 mod house;
 mod image;
 mod manifest;

@@ -16,6 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
@@ -33,8 +34,12 @@ pub(crate) enum Fault {
     Silent,
     /// The body breaks off.
     Cut,
+    /// Of a file, when all of it is asked for, the first half comes.
+    Half,
     /// 429 with `Retry-After: 7`.
     TooMany,
+    /// 503 with `Retry-After: 9`.
+    Away,
     /// 500.
     Broken,
     /// A redirect to another host.
@@ -85,21 +90,25 @@ struct Route {
     file: Option<PathBuf>,
     /// or a text (JSON unless the headers say otherwise),
     text: Option<String>,
-    /// or the bytes of an image, served with ranges.
+    /// or the bytes of an image, served with ranges,
     bytes: Option<String>,
+    /// or those of an image that lies beside `routes.toml`.
+    image: Option<PathBuf>,
 }
 
 struct State {
     folder: PathBuf,
     routes: Routes,
     changing: Mutex<Changing>,
+    /// Requests with this in their line wait.
+    held: watch::Sender<Option<&'static str>>,
 }
 
 #[derive(Default)]
 struct Changing {
     requests: Vec<String>,
     unknown: Vec<String>,
-    fault: Option<Fault>,
+    fault: Option<(Fault, &'static str)>,
     epoch: usize,
 }
 
@@ -109,7 +118,12 @@ impl FakeDam {
         let path = folder.join("routes.toml");
         let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let routes = toml::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        let state = Arc::new(State { folder: folder.to_owned(), routes, changing: Mutex::default() });
+        let state = Arc::new(State {
+            folder: folder.to_owned(),
+            routes,
+            changing: Mutex::default(),
+            held: watch::Sender::new(None),
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let dam = Self { address, state };
@@ -129,7 +143,22 @@ impl FakeDam {
 
     /// From now on every answer has this fault, or none.
     pub(crate) fn fault(&self, fault: Option<Fault>) {
-        self.state.changing.lock().unwrap().fault = fault;
+        self.state.changing.lock().unwrap().fault = fault.map(|fault| (fault, ""));
+    }
+
+    /// From now on answers to requests with `part` in their line have this fault.
+    pub(crate) fn fault_at(&self, part: &'static str, fault: Fault) {
+        self.state.changing.lock().unwrap().fault = Some((fault, part));
+    }
+
+    /// From now on requests with `part` in their line wait until [`FakeDam::release`].
+    pub(crate) fn hold(&self, part: &'static str) {
+        self.state.held.send_replace(Some(part));
+    }
+
+    /// Answers all who wait.
+    pub(crate) fn release(&self) {
+        self.state.held.send_replace(None);
     }
 
     /// Whether its addresses can expire.
@@ -145,6 +174,12 @@ impl FakeDam {
     /// How many requests were made since this was last asked.
     pub(crate) fn requests(&self) -> usize {
         std::mem::take(&mut self.state.changing.lock().unwrap().requests).len()
+    }
+
+    /// How many requests with `part` in their line were made and not taken by [`FakeDam::requests`].
+    pub(crate) fn asked(&self, part: &str) -> usize {
+        let changing = self.state.changing.lock().unwrap();
+        changing.requests.iter().filter(|line| line.contains(part)).count()
     }
 
     /// Fails the test if a request was made that no route knows.
@@ -179,14 +214,19 @@ impl FakeDam {
         let fault = {
             let mut changing = self.state.changing.lock().unwrap();
             changing.requests.push(line.clone());
-            changing.fault
+            changing.fault.filter(|(_, part)| line.contains(part)).map(|(fault, _)| fault)
         };
+        let mut held = self.state.held.subscribe();
+        let _ = held.wait_for(|held| held.is_none_or(|part| !line.contains(part))).await;
         match fault {
-            None => {}
+            None | Some(Fault::Half) => {}
             Some(Fault::Silent) => std::future::pending().await,
-            Some(Fault::Cut) => return cut(),
+            Some(Fault::Cut) => return cut(b"{\"begin", 1000),
             Some(Fault::TooMany) => {
                 return plain(StatusCode::TOO_MANY_REQUESTS, &[(RETRY_AFTER, "7")], "slow down");
+            }
+            Some(Fault::Away) => {
+                return plain(StatusCode::SERVICE_UNAVAILABLE, &[(RETRY_AFTER, "9")], "out for lunch");
             }
             Some(Fault::Broken) => return plain(StatusCode::INTERNAL_SERVER_ERROR, &[], "oh no"),
             Some(Fault::Elsewhere) => {
@@ -208,7 +248,7 @@ impl FakeDam {
                 && route.query.iter().all(has)
         };
         match self.state.routes.route.iter().find(fits) {
-            Some(route) => self.routed(route, &query, request.headers()),
+            Some(route) => self.routed(route, &query, request.headers(), fault),
             None => {
                 self.state.changing.lock().unwrap().unknown.push(line.clone());
                 plain(StatusCode::NOT_IMPLEMENTED, &[], &line)
@@ -216,25 +256,40 @@ impl FakeDam {
         }
     }
 
-    fn routed(&self, route: &Route, query: &[(String, String)], asked: &HeaderMap) -> Response<Body> {
+    fn routed(
+        &self,
+        route: &Route,
+        query: &[(String, String)],
+        asked: &HeaderMap,
+        fault: Option<Fault>,
+    ) -> Response<Body> {
         let status = StatusCode::from_u16(route.status).unwrap();
-        let mut response = match (&route.file, &route.text, &route.bytes) {
-            (Some(file), None, None) => {
+        let mut response = match (&route.file, &route.text, &route.bytes, &route.image) {
+            (Some(file), None, None, None) => {
                 let path = self.state.folder.join(file);
                 let text =
                     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
                 plain(status, &[(CONTENT_TYPE, "application/json")], &self.current(&text))
             }
-            (None, Some(text), None) => {
+            (None, Some(text), None, None) => {
                 plain(status, &[(CONTENT_TYPE, "application/json")], &self.current(text))
             }
-            (None, None, Some(bytes)) => match &self.state.routes.expiring {
+            (None, None, None, Some(image)) => {
+                let bytes = std::fs::read(self.state.folder.join(image)).unwrap();
+                match fault {
+                    Some(Fault::Half) if !asked.contains_key(RANGE) => {
+                        cut(&bytes[..bytes.len() / 2], bytes.len())
+                    }
+                    _ => file(&bytes, asked),
+                }
+            }
+            (None, None, Some(bytes), None) => match &self.state.routes.expiring {
                 Some(expiring) if !self.is_current(expiring, query) => {
                     return plain(StatusCode::FOUND, &[(LOCATION, &expiring.login)], "");
                 }
                 _ => file(bytes.as_bytes(), asked),
             },
-            _ => panic!("route `{}` needs one of `file`, `text` and `bytes`", route.path),
+            _ => panic!("route `{}` needs one of `file`, `text`, `bytes` and `image`", route.path),
         };
         for (name, value) in &route.headers {
             let name = HeaderName::try_from(name).unwrap();
@@ -266,22 +321,30 @@ fn file(bytes: &[u8], asked: &HeaderMap) -> Response<Body> {
         return raw(StatusCode::OK, &[(CONTENT_TYPE, "image/jpeg")], bytes);
     };
     let start: usize = start.parse().unwrap();
-    let end = end.parse::<usize>().unwrap().min(bytes.len() - 1);
+    let last = bytes.len() - 1;
+    // As many servers do, ours takes an end beyond what a file can have for a mistake.
+    let end = match end {
+        "" => Some(last),
+        end => end.parse::<i64>().ok().and_then(|end| usize::try_from(end).ok()).map(|end| end.min(last)),
+    };
+    let Some(end) = end.filter(|end| start <= *end) else {
+        return plain(StatusCode::RANGE_NOT_SATISFIABLE, &[], "no such range");
+    };
     let part = format!("bytes {start}-{end}/{}", bytes.len());
     let headers = [(CONTENT_TYPE, "image/jpeg"), (CONTENT_RANGE, part.as_str())];
     raw(StatusCode::PARTIAL_CONTENT, &headers, &bytes[start..=end])
 }
 
 /// An answer that announces more than it sends.
-fn cut() -> Response<Body> {
-    let begin = stream::iter([Ok(Frame::data(Bytes::from_static(b"{\"begin")))]);
+fn cut(sent: &[u8], announced: usize) -> Response<Body> {
+    let begin = stream::iter([Ok(Frame::data(Bytes::copy_from_slice(sent)))]);
     // What was written so far goes out while the stream has nothing to give.
     let end = stream::once(async {
         tokio::task::yield_now().await;
         Err(std::io::Error::other("cut"))
     });
     let body = StreamBody::new(begin.chain(end).boxed());
-    Response::builder().header("content-length", "1000").body(BodyExt::boxed_unsync(body)).unwrap()
+    Response::builder().header("content-length", announced).body(BodyExt::boxed_unsync(body)).unwrap()
 }
 
 fn plain(status: StatusCode, headers: &[(HeaderName, &str)], text: &str) -> Response<Body> {

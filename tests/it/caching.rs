@@ -1,0 +1,234 @@
+//! Work that is done once: fetches, renderings, headers; and what a change does to it.
+
+use std::fs;
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use http::header::ETAG;
+use http::{Response, StatusCode};
+use loggia::serve::metrics::{COALESCED, ORIGINALS, PROBES, RENDERS};
+use serde_json::json;
+
+use crate::support::archive::{Archive, Page};
+use crate::support::counts::Counts;
+use crate::support::fake_dam::FakeDam;
+use crate::support::gateway::{TestGateway, files_below};
+use crate::support::masters::{COLOURS, Masters, quarters};
+
+const PICTURE: &str = "/iiif/3/image/dam/7%2F1/full/150,/0/default.jpg";
+const FILE: &str = "/files/1.png";
+
+/// A gateway in front of an archive with these pages.
+async fn dam(pages: &[Page]) -> (TestGateway, Archive) {
+    let archive = Archive::start(pages).await;
+    (TestGateway::start(&archive.source("")).await, archive)
+}
+
+/// Requests that were begun and wait.
+type Waiting<'a> = Vec<Pin<Box<dyn Future<Output = Response<Bytes>> + 'a>>>;
+
+/// Many clients who want the same picture, up to the moment when its master is asked for.
+async fn crowd<'a>(gateway: &'a TestGateway, archive: &Archive, count: usize) -> Waiting<'a> {
+    // The header is small and known; what is held back is the master.
+    gateway.get("/iiif/3/image/dam/7%2F1/info.json").await;
+    archive.dam.requests();
+    archive.dam.hold(FILE);
+    let mut waiting: Waiting<'a> = (0..count).map(|_| Box::pin(gateway.get(PICTURE)) as _).collect();
+    for client in &mut waiting {
+        assert!(client.as_mut().now_or_never().is_none(), "nobody can be answered yet");
+    }
+    while archive.dam.asked(FILE) == 0 {
+        for client in &mut waiting {
+            assert!(client.as_mut().now_or_never().is_none(), "nobody can be answered yet");
+        }
+        tokio::task::yield_now().await;
+    }
+    waiting
+}
+
+#[tokio::test]
+async fn sixty_four_who_want_the_same_cost_one_fetch_and_one_rendering() {
+    let counts = Counts::start();
+    let (gateway, archive) = dam(&[Page::of(quarters(300, 200))]).await;
+    let waiting = crowd(&gateway, &archive, 64).await;
+    archive.dam.release();
+    let answers = join_all(waiting).await;
+    let first = answers[0].body();
+    assert!(answers.iter().all(|answer| answer.status() == StatusCode::OK && answer.body() == first));
+    assert_eq!(archive.dam.asked(FILE), 1, "the master was fetched once");
+    assert_eq!((counts.of(RENDERS), counts.of(ORIGINALS)), (1, 1));
+    assert!(counts.of(COALESCED) >= 63);
+
+    // And it is kept.
+    gateway.image(PICTURE).await;
+    assert_eq!((archive.dam.asked(FILE), counts.of(RENDERS)), (1, 1));
+    // Another size is another rendering of the same master.
+    gateway.image("/iiif/2/image/dam/7%2F1/full/75,/0/default.jpg").await;
+    assert_eq!((archive.dam.asked(FILE), counts.of(RENDERS)), (1, 2));
+}
+
+#[tokio::test]
+async fn a_first_client_that_hangs_up_spoils_nothing() {
+    let counts = Counts::start();
+    let (gateway, archive) = dam(&[Page::of(quarters(300, 200))]).await;
+    let mut waiting = crowd(&gateway, &archive, 8).await;
+    drop(waiting.remove(0));
+    archive.dam.release();
+    assert!(join_all(waiting).await.iter().all(|answer| answer.status() == StatusCode::OK));
+    assert_eq!((archive.dam.asked(FILE), counts.of(RENDERS)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_picture_whose_every_client_hangs_up_is_still_kept() {
+    let counts = Counts::start();
+    let (gateway, archive) = dam(&[Page::of(quarters(300, 200))]).await;
+    drop(crowd(&gateway, &archive, 3).await);
+    archive.dam.release();
+    gateway.image(PICTURE).await;
+    assert_eq!((archive.dam.asked(FILE), counts.of(RENDERS)), (1, 1));
+}
+
+#[tokio::test]
+async fn the_same_picture_in_both_versions_is_drawn_once() {
+    let counts = Counts::start();
+    let masters = Masters::with([("a.png", quarters(300, 200))]);
+    let gateway = TestGateway::start(&masters.source("maps", "")).await;
+    for path in [
+        "3/image/maps/a.png/full/150,100/0/default.jpg",
+        "2/image/maps/a.png/full/150,/0/default.jpg",
+        "3/image/maps/a.png/pct:0,0,100,100/pct:50/360/color.jpg",
+        "3/image/maps/a.png/0,0,300,200/!150,150/0.0/default.jpg",
+    ] {
+        gateway.image(&format!("/iiif/{path}")).await;
+    }
+    assert_eq!(counts.of(RENDERS), 1);
+}
+
+#[tokio::test]
+async fn after_a_restart_a_picture_comes_from_disk() {
+    let counts = Counts::start();
+    let (gateway, archive) = dam(&[Page::of(quarters(300, 200))]).await;
+    let before = gateway.image(PICTURE).await;
+    let gateway = gateway.restart().await;
+    archive.dam.requests();
+    let after = gateway.image(PICTURE).await;
+    assert_eq!(before.bytes, after.bytes);
+    assert_eq!(before.headers[ETAG], after.headers[ETAG]);
+    assert_eq!((archive.dam.requests(), counts.of(RENDERS)), (0, 1), "nothing is asked of the source");
+    // The master is there too.
+    gateway.image("/iiif/3/image/dam/7%2F1/full/60,/0/default.jpg").await;
+    assert_eq!((archive.dam.requests(), counts.of(RENDERS)), (0, 2));
+}
+
+#[tokio::test]
+async fn four_hundred_pages_without_sizes_cost_one_small_read_each_and_only_once() {
+    let counts = Counts::start();
+    let pages: Vec<_> = (0..400).map(|n| Page::of(quarters(10 + n, 20))).collect();
+    let (gateway, archive) = dam(&pages).await;
+    let manifest = gateway.document("/iiif/3/manifest/dam/7").await;
+    let widths = manifest["items"].as_array().unwrap().iter().map(|canvas| canvas["width"].as_u64().unwrap());
+    assert!(widths.eq(10..410));
+    assert_eq!((archive.dam.asked("/files/"), counts.of(PROBES)), (400, 400));
+    let again = gateway.document("/iiif/3/manifest/dam/7").await;
+    assert_eq!(manifest, again);
+    gateway.document("/iiif/2/manifest/dam/7").await;
+    // The record is old now, the headers are not.
+    gateway.advance(Duration::from_secs(3600));
+    gateway.document("/iiif/3/manifest/dam/7").await;
+    let gateway = gateway.restart().await;
+    assert_eq!(gateway.document("/iiif/3/manifest/dam/7").await, manifest);
+    assert_eq!((archive.dam.asked("/files/"), counts.of(PROBES)), (400, 400));
+}
+
+/// MediaWiki's pages are all open: a list of them says enough.
+#[tokio::test]
+async fn a_list_costs_no_question_for_every_item_in_it() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/mediawiki");
+    let dam = FakeDam::start(&fixtures).await;
+    let base = dam.here("https://wiki.example.org/w");
+    let gateway =
+        TestGateway::start(&format!("[sources.wiki]\nadapter = 'mediawiki'\nbase = '{base}'")).await;
+    let listed = gateway.document("/iiif/3/collection/wiki").await;
+    assert_eq!(listed["items"].as_array().map(Vec::len), Some(2));
+    assert_eq!((dam.asked("list=allimages"), dam.asked("titles=")), (2, 0));
+    dam.assert_all_known();
+}
+
+#[tokio::test]
+async fn the_header_wins_over_the_size_that_the_source_tells() {
+    let page = Page { told: Some((3000, 2000)), ..Page::of(quarters(300, 200)) };
+    let (gateway, archive) = dam(&[page]).await;
+    let (manifest, info) = ("/iiif/3/manifest/dam/7", "/iiif/3/image/dam/7%2F1/info.json");
+    let told = gateway.get(manifest).await;
+    let width = async |gateway: &TestGateway| gateway.document(manifest).await["items"][0]["width"].clone();
+    assert_eq!(width(&gateway).await, json!(3000));
+    assert_eq!(archive.dam.asked("/files/"), 0, "a size that is told costs no read");
+    assert_eq!(gateway.document(info).await["width"], json!(300));
+    assert_eq!(width(&gateway).await, json!(300));
+    let known = gateway.get(manifest).await;
+    assert_ne!(known.headers()[ETAG], told.headers()[ETAG]);
+    // What was learned is not forgotten.
+    let gateway = gateway.restart().await;
+    assert_eq!(width(&gateway).await, json!(300));
+    assert_eq!(gateway.get(manifest).await.headers()[ETAG], known.headers()[ETAG]);
+}
+
+#[tokio::test]
+async fn a_master_that_changes_gives_a_new_picture() {
+    let masters = Masters::with([("a.png", quarters(300, 200))]);
+    let gateway = TestGateway::start(&masters.source("maps", "")).await;
+    let (picture, info) =
+        ("/iiif/3/image/maps/a.png/full/max/0/default.png", "/iiif/3/image/maps/a.png/info.json");
+    let before = gateway.image(picture).await;
+    let described = gateway.get(info).await;
+    masters.put("a.png", quarters(200, 300));
+    gateway.a_moment();
+    let after = gateway.image(picture).await;
+    assert_eq!((after.width, after.height), (200, 300));
+    assert_ne!(before.headers[ETAG], after.headers[ETAG]);
+    assert_ne!(gateway.get(info).await.headers()[ETAG], described.headers()[ETAG]);
+    assert_eq!(gateway.document("/iiif/3/manifest/maps/a.png").await["items"][0]["height"], json!(300));
+    fs::remove_file(masters.path().join("a.png")).unwrap();
+    gateway.a_moment();
+    assert_eq!(gateway.get(picture).await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn damaged_files_of_the_cache_are_dropped() {
+    type Damage = fn(Vec<u8>) -> Vec<u8>;
+    let damages: [(&str, Damage); 5] = [
+        ("a bit in the middle", |mut file| {
+            let middle = file.len() / 2;
+            file[middle] ^= 0x10;
+            file
+        }),
+        ("the last byte", |mut file| {
+            *file.last_mut().unwrap() ^= 1;
+            file
+        }),
+        ("cut short", |file| file[..file.len() / 2].to_vec()),
+        ("empty", |_| Vec::new()),
+        ("other bytes of the same length", |file| vec![b'x'; file.len()]),
+    ];
+    for (case, damage) in damages {
+        let masters = Masters::with([("a.png", quarters(300, 200))]);
+        let gateway = TestGateway::start(&masters.source("maps", "")).await;
+        let picture = "/iiif/3/image/maps/a.png/full/150,/0/default.png";
+        let before = gateway.image(picture).await;
+        let gateway = gateway.restart().await;
+        let files = files_below(&gateway.cache());
+        assert!(files.len() >= 2, "{files:?}");
+        for file in files {
+            let bytes = fs::read(&file).unwrap();
+            fs::write(&file, damage(bytes)).unwrap();
+        }
+        let after = gateway.image(picture).await;
+        assert_eq!(before.bytes, after.bytes, "{case}");
+        assert_eq!(after.at((25, 25))[..3], COLOURS[0], "{case}");
+    }
+}
