@@ -74,7 +74,8 @@ fn files_of_noise_are_no_larger_than_counted() {
         for (contrast, shade) in [("soft", (|n| n) as fn(u8) -> u8), ("hard", |n| n / 128 * 255)] {
             let data = (0..AREA * channels.count()).map(|_| shade(random.random()));
             let picture = Pixels::new(SIDE, SIDE, channels, data.collect()).unwrap();
-            for (format, jpeg_quality) in FORMATS.into_iter().flat_map(|format| [(format, 100), (format, 90)]) {
+            for (format, jpeg_quality) in FORMATS.into_iter().flat_map(|format| [(format, 100), (format, 90)])
+            {
                 let (_, job) = job("rgb.png", SIDE, SIDE, 0.0, format);
                 let job = Job { quality, jpeg_quality, ..job };
                 let file = encode::encode(picture.clone(), &job).unwrap().len();
