@@ -10,6 +10,7 @@ use loggia::serve::present::{self, Defaults, PART, Presenter, Uris};
 use serde_json::{Value, json};
 
 use self::records::{image, minimal, records, rich};
+use crate::support::gateway::hand_over;
 use crate::support::wellformed::{check_v2, check_v3};
 
 mod checkers;
@@ -51,6 +52,8 @@ fn manifest(version: Version, record: &Record) -> Value {
 }
 
 fn check(version: Version, document: &Value) -> Vec<String> {
+    let id = document["id"].as_str().or(document["@id"].as_str()).unwrap_or_default();
+    hand_over(id.trim_start_matches(BASE), document);
     match version {
         Version::V2 => check_v2(document),
         Version::V3 => check_v3(document),

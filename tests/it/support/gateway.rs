@@ -183,7 +183,7 @@ async fn caches_read() {
 }
 
 /// Leaves a document where other readers of its standard will find it, if anybody asked for that.
-fn hand_over(address: &str, document: &Value) {
+pub(crate) fn hand_over(address: &str, document: &Value) {
     let Some(folder) = std::env::var_os("LOGGIA_TEST_DOCUMENTS").map(PathBuf::from) else { return };
     let test = std::thread::current().name().unwrap_or_default().to_owned();
     let plain = |text: &str| -> String {
