@@ -1,5 +1,5 @@
-//! Who may see what. One pure function, [`decide`], asked before every cache look-up.
+//! Who may see what. One pure function, [`decide()`], asked before every cache look-up.
 
-pub mod decide;
+mod decide;
 
 pub use decide::{Action, Verdict, decide, of_canvas};
