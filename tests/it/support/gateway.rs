@@ -1,5 +1,7 @@
 //! The whole gateway in this process: settings in, answers out, no port.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -62,8 +64,9 @@ impl TestGateway {
     pub(crate) async fn restart(self) -> Self {
         let Self { stack: old, clock, dir } = self;
         drop(old);
+        let before = threads();
         let stack = stack(&dir.path().join("loggia.toml"), &clock);
-        caches_read().await;
+        caches_read(&before).await;
         Self { stack, clock, dir }
     }
 
@@ -169,17 +172,25 @@ fn stack(file: &Path, clock: &Arc<FixedClock>) -> Stack {
     loggia::assemble::in_process(&settings, clock.clone()).unwrap()
 }
 
-/// Caches are read in the background after a start, each by a thread that says so in its name.
-/// Elsewhere than on Linux nobody tells, and a test may find a cache that does not know all it has.
-async fn caches_read() {
-    let reading = || {
-        let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-        let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
-        names.into_iter().any(|name| name.starts_with("scan "))
-    };
-    while reading() {
+/// Waits for threads that were started since `before` and read a cache. Elsewhere than on Linux
+/// nobody tells, and a test may find a cache that does not know all it has.
+async fn caches_read(before: &BTreeMap<OsString, String>) {
+    let own = std::fs::read_to_string("/proc/thread-self/comm").unwrap_or_default();
+    // Until it runs, a thread has the name of the one that started it.
+    let reads = |name: &str| name.starts_with("scan ") || name == own;
+    while threads().iter().any(|(id, name)| !before.contains_key(id) && reads(name)) {
         tokio::task::yield_now().await;
     }
+}
+
+/// The names of all threads of this process.
+fn threads() -> BTreeMap<OsString, String> {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let named = tasks.filter_map(|task| {
+        let name = std::fs::read_to_string(task.path().join("comm")).ok()?;
+        Some((task.file_name(), name))
+    });
+    named.collect()
 }
 
 /// Leaves a document where other readers of its standard will find it, if anybody asked for that.
