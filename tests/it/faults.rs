@@ -343,7 +343,7 @@ async fn no_path_leads_out_of_the_folder() {
             format!("/iiif/manifest/maps/{id}"),
             format!("/item/maps/{id}"),
             format!("/iiif/3/collection/maps/{id}"),
-            format!("/iiif/3/canvas/maps/{id}/p1.png"),
+            format!("/iiif/3/canvas/maps/{id}/p1-png"),
             format!("/iiif/3/canvas/maps/book/{id}"),
             format!("/iiif/3/image/maps/{id}/info.json"),
             format!("/iiif/3/image/maps/{id}/full/max/0/default.png"),

@@ -93,7 +93,7 @@ fn canvas(
         version: Some(version(file)),
     };
     Ok(Canvas {
-        id: file.name.clone(),
+        id: canvas_id(&file.name),
         label: label.unwrap_or_else(|| LanguageMap::none(stem(&file.name))),
         size: None,
         image: Some(image),
@@ -148,4 +148,9 @@ pub(super) fn stem(name: &str) -> &str {
 pub(super) fn version(entry: &Entry) -> String {
     let changed = entry.modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
     format!("{:x}-{:x}", entry.len, changed.as_nanos())
+}
+
+/// The file's name without its last dot: some readers take every id that ends in `.jpg` for an image.
+fn canvas_id(name: &str) -> String {
+    name.rsplit_once('.').map_or_else(|| name.to_owned(), |(stem, ending)| format!("{stem}-{ending}"))
 }

@@ -119,7 +119,8 @@ fn item_word(listed: &Listed) -> String {
 }
 
 fn canvases(record: &Record) -> Vec<&str> {
-    record.canvases.iter().map(|canvas| canvas.id.as_str()).collect()
+    let files = record.canvases.iter().filter_map(|canvas| Some(canvas.image.as_ref()?.media.as_str()));
+    files.map(|media| media.rsplit('/').next().unwrap_or(media)).collect()
 }
 
 fn label(record: &Record) -> &str {
