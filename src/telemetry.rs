@@ -1,5 +1,6 @@
 //! Logs and metrics: their settings, their set-up, and every metric's name.
 
+use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -98,7 +99,9 @@ pub enum TelemetryError {
 pub fn log(settings: &Settings) -> Result<(), TelemetryError> {
     let filter =
         EnvFilter::try_new(&settings.level.0).map_err(|_| TelemetryError::Level(settings.level.0.clone()))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for eyes: a file or a journal would keep them as noise.
+    let colours = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(colours);
     match settings.format {
         Format::Text => lines.try_init(),
         Format::Json => lines.json().flatten_event(true).try_init(),

@@ -25,7 +25,7 @@ mod sniff;
 mod tests;
 
 pub use limits::Limits;
-pub use pipeline::{admit, cost, render};
+pub use pipeline::{admit, render};
 pub use pool::Pool;
 pub use sniff::{Header, Kind, MAGIC, Parts, Sniff, header, kind, sniff};
 

@@ -7,15 +7,10 @@ use super::{Header, ImagingError, Job, Limits, Master, colour, encode, plan, rot
 /// Beside the pixels: rows, bands, strips and tables of encoders and of colour transforms.
 const WORKSPACE: u64 = 2 << 20;
 
-/// Bytes of memory that rendering will hold at most: those of the hungriest step, for each step drops what it
-/// was given. For a header from [`super::header`] an upper bound; for one that was only sniffed an estimate.
-pub fn cost(header: &Header, job: &Job) -> u64 {
-    let Ok(plan) = plan_for(header, job) else { return 0 };
-    cost_of_reading(header, &plan).max(cost_of_writing(decode::channels(header), job))
-}
-
-/// The cost of a job, if it is within the limits. The error tells a master that is too large for it from an
-/// answer that would be too large whatever the master.
+/// Bytes of memory that rendering will hold at most, if they are within the limits: those of the hungriest step, for
+/// each step drops what it was given. For a header from [`super::header`] an upper bound; for one that was only
+/// sniffed an estimate. The error tells a master that is too large for its job from an answer that would be too
+/// large whatever the master.
 pub fn admit(header: &Header, job: &Job, limits: &Limits) -> Result<u64, ImagingError> {
     let plan = plan_for(header, job)?;
     let (width, height) = rotate::size(job.width, job.height, job.rotation.degrees);

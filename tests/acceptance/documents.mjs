@@ -26,9 +26,12 @@ function check(name, version, document) {
       throw new Error(`strict reading warns: ${JSON.stringify(state.warnings)}`);
     }
   }
-  const canvases = three.type === "Manifest" ? three.items.length : 0;
-  if (canvases !== Object.keys(entities.Canvas ?? {}).length && three.type === "Manifest") {
-    throw new Error(`${canvases} canvases were written, ${Object.keys(entities.Canvas).length} were read`);
+  if (three.type !== "Manifest") return;
+  // The upgrader takes a canvas of 2.1 with a property that it does not expect there for something else.
+  const written = version === 2 ? document.sequences.flatMap((sequence) => sequence.canvases) : document.items;
+  const read = three.items.filter(({ id, type }) => type === "Canvas" && entities.Canvas?.[id]).length;
+  if (written.length !== read) {
+    throw new Error(`${written.length} canvases were written, ${read} were read`);
   }
 }
 

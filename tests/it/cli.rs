@@ -1,8 +1,10 @@
 //! The `loggia` binary as a shell sees it: what it prints where, and how it exits.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 const MAPS: &str = "[sources.maps]\nadapter = 'folder'\npath = 'maps'\n";
 
@@ -170,4 +172,34 @@ fn help_and_version_are_no_mistakes() {
       -c, --config <FILE>  The settings file [env: LOGGIA_CONFIG=] [default: loggia.toml]
       -h, --help           Print help
     ");
+}
+
+#[cfg(unix)]
+#[test]
+fn it_serves_until_it_is_told_to_stop() {
+    let folder = folder_with(&format!("[server]\nlisten = '127.0.0.1:0'\n[cache]\ndir = 'cache'\n{MAPS}"));
+    let mut command = loggia(folder.path(), &["serve"]);
+    let mut gateway = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(gateway.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
+    let (address, known_as) =
+        first.strip_prefix("Loggia listens at ").unwrap().split_once(", known as ").unwrap();
+    assert_eq!(known_as.trim_end(), format!("http://{address}"));
+
+    let mut connection = TcpStream::connect(address).unwrap();
+    connection
+        .write_all(b"GET /iiif/3/collection/maps HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+
+    let kill = Command::new("kill").arg(gateway.id().to_string()).status().unwrap();
+    assert!(kill.success());
+    let Output { status, stderr, .. } = gateway.wait_with_output().unwrap();
+    assert_eq!(status.code(), Some(0));
+    let log = String::from_utf8(stderr).unwrap();
+    let lines = log.lines().filter(|line| line.contains("/iiif/3/collection/maps"));
+    assert_eq!(lines.count(), 1, "one line a request: {log}");
+    assert!(!log.contains('\x1b'), "no colours where nobody looks: {log}");
 }

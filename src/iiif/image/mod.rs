@@ -11,9 +11,6 @@ pub mod request;
 pub mod rotation;
 pub mod size;
 
-#[cfg(test)]
-mod vectors;
-
 /// Which Image API a request speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {

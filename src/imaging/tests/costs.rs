@@ -57,7 +57,7 @@ fn what_is_asked_for_is_told_from_what_the_master_is() {
 fn turning_by_odd_angles_costs_the_larger_box() {
     let at = |degrees| {
         let (header, job) = job("rgb.png", 2000, 2000, degrees, Format::Png);
-        cost(&header, &job)
+        admit(&header, &job, &Limits::default()).unwrap()
     };
     assert_eq!(at(90.0), at(0.0));
     assert!(at(45.0) > 2 * at(0.0), "{} {}", at(45.0), at(0.0));
