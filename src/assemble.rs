@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::adapter::Adapter;
 use crate::adapter::catalogue::Driver;
@@ -18,7 +18,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::http::app::App;
 use crate::http::health::{Exposure, Health, Readiness};
 use crate::http::parts::Parts;
-use crate::http::stack::{Outer, stack};
+use crate::http::stack::{Outer, operators, stack};
 use crate::http::{PublicUrl, Stack, listen};
 use crate::iiif::presentation::Version;
 use crate::imaging::Pool;
@@ -52,34 +52,28 @@ pub async fn serve(
     };
     let address = listener.local_addr()?;
     let public = server.public_url(address);
-    let app = App::new(parts(settings, &public, Arc::new(SystemClock))?);
-
-    let (stopping, stopped) = watch::channel(false);
-    let stack = |exposure| {
-        let stopped = stopped.clone();
-        let ready =
-            move || if *stopped.borrow() { Err("the gateway is stopping".to_owned()) } else { Ok(()) };
-        let health = Health { ready: Readiness::new(ready), metrics: metrics.clone(), exposure };
-        stack(app.clone(), Outer::new(server, public.clone(), health))
-    };
-    let until = |mut stopped: watch::Receiver<bool>| async move {
-        // The sender lives as long as this function: there is nothing but the change to wait for.
-        let _ = stopped.wait_for(|stopped| *stopped).await;
+    let (parts, ready) = parts(settings, &public, Arc::new(SystemClock))?;
+    let outer = |exposure| {
+        let health = Health { ready: ready.clone(), metrics: metrics.clone(), exposure };
+        Outer::new(server, public.clone(), health)
     };
     let exposure = if admin.is_some() { Exposure::Nobody } else { Exposure::ThisMachine };
-    let front = listen::serve(listener, stack(exposure), server.into(), until(stopped.clone()));
-    let operators = async {
+    let front = stack(App::new(parts), outer(exposure));
+    let stopping = CancellationToken::new();
+    let front = listen::serve(listener, front, server.into(), stopping.cancelled());
+    let admin = async {
         if let Some(listener) = admin {
-            listen::serve(listener, stack(Exposure::Everybody), server.into(), until(stopped.clone())).await;
+            let operators = operators(outer(Exposure::Everybody));
+            listen::serve(listener, operators, server.into(), stopping.cancelled()).await;
         }
     };
     started(address, &public);
     let ended = async {
         stop.await;
         tracing::info!("stopping: no new connections, running requests may finish");
-        stopping.send_replace(true);
+        stopping.cancel();
     };
-    let ((), front, ()) = tokio::join!(ended, front, operators);
+    let ((), front, ()) = tokio::join!(ended, front, admin);
     tracing::info!(accepted = front.accepted, drained = front.drained, aborted = front.aborted, "stopped");
     Ok(())
 }
@@ -87,10 +81,10 @@ pub async fn serve(
 /// The gateway without a listener, for tests and benchmarks: requests in, answers out.
 pub fn in_process(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Stack> {
     let public = settings.server.public_url(settings.server.listen);
-    let app = App::new(parts(settings, &public, clock)?);
+    let (parts, ready) = parts(settings, &public, clock)?;
     let metrics = telemetry::recorder().handle();
-    let health = Health { ready: Readiness::new(|| Ok(())), metrics, exposure: Exposure::ThisMachine };
-    Ok(stack(app, Outer::new(&settings.server, public, health)))
+    let health = Health { ready, metrics, exposure: Exposure::ThisMachine };
+    Ok(stack(App::new(parts), Outer::new(&settings.server, public, health)))
 }
 
 /// What a source says of one item, asked anew, past all caches.
@@ -108,7 +102,7 @@ pub async fn probe(settings: &Settings, name: &str, item: &str) -> anyhow::Resul
     let mut settings = settings.clone();
     settings.cache.dir = scratch.path().to_owned();
     let public = settings.server.public_url(settings.server.listen);
-    let parts = parts(&settings, &public, Arc::new(SystemClock))?;
+    let (parts, _) = parts(&settings, &public, Arc::new(SystemClock))?;
     let source = parts.gate.sources().get(name)?;
     let described = parts.gate.ask(source, &ItemId::from(item)).await?;
     let presenter = Presenter {
@@ -122,8 +116,12 @@ pub async fn probe(settings: &Settings, name: &str, item: &str) -> anyhow::Resul
     Ok(Probed { record: serde_json::to_value(&described.record)?, manifest })
 }
 
-/// What the handlers work with.
-fn parts(settings: &Settings, public: &PublicUrl, clock: Arc<dyn Clock>) -> anyhow::Result<Parts> {
+/// What the handlers work with, and whether it is all there yet.
+fn parts(
+    settings: &Settings,
+    public: &PublicUrl,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<(Parts, Readiness)> {
     let dir = &settings.cache.dir;
     let disk = *settings.cache.disk;
     // Masters are large and few, answers small and many: neither may push the other out.
@@ -131,6 +129,13 @@ fn parts(settings: &Settings, public: &PublicUrl, clock: Arc<dyn Clock>) -> anyh
     let originals = Files::open_dir("originals", &dir.join("originals"), for_originals)?;
     let finished = Arc::new(Memory::new("memory", *settings.cache.memory));
     let answers = Disk::open("disk", &dir.join("answers"), for_answers, Arc::clone(&clock))?;
+    let ready = Readiness::new({
+        let (originals, answers) = (originals.clone(), answers.clone());
+        move || match originals.is_scanned() && answers.is_scanned() {
+            true => Ok(()),
+            false => Err("what is kept on disk is still being looked through".to_owned()),
+        }
+    });
     let store = Arc::new(Tiered::new(Arc::clone(&finished), Arc::new(answers)));
 
     let limits = settings.limits.limits();
@@ -138,13 +143,14 @@ fn parts(settings: &Settings, public: &PublicUrl, clock: Arc<dyn Clock>) -> anyh
     let facts = Facts::new(store.clone(), originals.clone(), limits, Arc::clone(&clock));
     let records = Records::new(store.clone(), facts.clone(), Arc::clone(&clock));
     let pool = Arc::new(Pool::new(&settings.limits));
-    Ok(Parts {
+    let parts = Parts {
         gate: Gate::new(sources(settings)?, records.clone(), facts),
         collections: Collections::new(store.clone(), records, clock),
         derivatives: derivatives(store, Render::new(originals, pool, limits)),
         finished,
         uris: Uris::new(public.as_str()),
-    })
+    };
+    Ok((parts, ready))
 }
 
 fn sources(settings: &Settings) -> anyhow::Result<Sources> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, HOST};
 use http::request::Builder;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
@@ -44,7 +44,7 @@ impl Gateway {
 
     /// Asks and takes the whole answer; a benchmark of an error page would be worth nothing.
     pub(crate) async fn get(&self, request: Builder) -> Response<Bytes> {
-        let request = request.body(Body::empty()).expect("the request is well-formed");
+        let request = request.header(HOST, "loggia").body(Body::empty()).expect("the request is well-formed");
         let (parts, body) =
             self.stack.clone().oneshot(request).await.expect("it always answers").into_parts();
         let bytes = body.collect().await.expect("the body is whole").to_bytes();

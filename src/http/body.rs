@@ -6,17 +6,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
 use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, StreamBody};
-use tokio::io::AsyncReadExt;
 use tokio::time::{Sleep, sleep};
-use tokio_util::io::ReaderStream;
 use tower::BoxError;
-
-/// How much of a file is read at once.
-const CHUNK: usize = 64 * 1024;
 
 /// Bytes that are there, or that are still to come.
 ///
@@ -49,30 +43,6 @@ impl Body {
             true => Self::empty(),
             false => Self(Kind::Boxed(body.map_err(Into::into).boxed_unsync())),
         }
-    }
-
-    /// Bytes that come piece by piece; nobody knows how many.
-    pub fn stream<S, E>(stream: S) -> Self
-    where
-        S: Stream<Item = Result<Bytes, E>> + Send + 'static,
-        E: Into<BoxError> + 'static,
-    {
-        Self::new(StreamBody::new(stream.map_ok(Frame::data)))
-    }
-
-    /// Bytes that come piece by piece, `length` of them. Fewer or more is an error: the client must
-    /// not take half a file for a whole one.
-    pub fn measured<S, E>(stream: S, length: u64) -> Self
-    where
-        S: Stream<Item = Result<Bytes, E>> + Send + 'static,
-        E: Into<BoxError> + 'static,
-    {
-        Self::new(Measured { stream: stream.map_err(Into::into).boxed(), left: length })
-    }
-
-    /// `length` bytes of a file, from where it stands.
-    pub fn file(file: tokio::fs::File, length: u64) -> Self {
-        Self::measured(ReaderStream::with_capacity(file.take(length), CHUNK), length)
     }
 
     /// The same bytes; an error ends them when the next piece takes longer than `patience` to come.
@@ -155,47 +125,6 @@ impl http_body::Body for Body {
     }
 }
 
-/// A stream that must hold exactly as much as was announced.
-struct Measured {
-    stream: BoxStream<'static, Result<Bytes, BoxError>>,
-    left: u64,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum LengthError {
-    #[error("the body ended {0} bytes before its announced end")]
-    Short(u64),
-    #[error("the body is longer than announced")]
-    Long,
-}
-
-impl http_body::Body for Measured {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Some(piece) = ready!(self.stream.poll_next_unpin(context)) else {
-            let short = std::mem::take(&mut self.left);
-            return Poll::Ready((short > 0).then(|| Err(LengthError::Short(short).into())));
-        };
-        Poll::Ready(Some(piece.and_then(|bytes| {
-            self.left = self.left.checked_sub(bytes.len() as u64).ok_or(LengthError::Long)?;
-            Ok(Frame::data(bytes))
-        })))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
-    }
-}
-
 /// A body whose next piece must come in time. tower-http has one too, which forgets the length.
 struct Patient {
     body: UnsyncBoxBody<Bytes, BoxError>,
@@ -241,7 +170,7 @@ mod tests {
 
     use futures_util::stream;
     use http_body::Body as _;
-    use tokio::io::AsyncSeekExt;
+    use http_body_util::StreamBody;
 
     use super::*;
 
@@ -249,8 +178,10 @@ mod tests {
         body.collect().await.map(|all| all.to_bytes())
     }
 
-    fn pieces(texts: &'static [&'static str]) -> impl Stream<Item = io::Result<Bytes>> + Send {
-        stream::iter(texts.iter().map(|text| Ok(Bytes::from_static(text.as_bytes()))))
+    fn streamed(texts: &'static [&'static str]) -> Body {
+        let frames =
+            texts.iter().map(|text| Ok::<_, io::Error>(Frame::data(Bytes::from_static(text.as_bytes()))));
+        Body::new(StreamBody::new(stream::iter(frames)))
     }
 
     #[tokio::test]
@@ -259,14 +190,9 @@ mod tests {
             ("empty", Body::empty(), Some(0), ""),
             ("no text", Body::from(""), Some(0), ""),
             ("text", Body::from("loggia"), Some(6), "loggia"),
-            ("stream", Body::stream(pieces(&["log", "gia"])), None, "loggia"),
-            ("measured", Body::measured(pieces(&["log", "gia"]), 6), Some(6), "loggia"),
-            (
-                "patient",
-                Body::measured(pieces(&["log", "gia"]), 6).within(Duration::from_secs(1)),
-                Some(6),
-                "loggia",
-            ),
+            ("stream", streamed(&["log", "gia"]), None, "loggia"),
+            ("patient", streamed(&["log", "gia"]).within(Duration::from_secs(1)), None, "loggia"),
+            ("patient with what is there", Body::from("loggia").within(Duration::ZERO), Some(6), "loggia"),
         ] {
             assert_eq!(body.size_hint().exact(), size, "{name}");
             assert_eq!(body.is_end_stream(), size == Some(0), "{name}");
@@ -274,25 +200,10 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_part_of_a_file_starts_where_the_file_stands() {
-        let mut file = tokio::fs::File::from_std(tempfile::tempfile().unwrap());
-        tokio::io::AsyncWriteExt::write_all(&mut file, b"0123456789").await.unwrap();
-        file.seek(io::SeekFrom::Start(3)).await.unwrap();
-        assert_eq!(collect(Body::file(file, 4)).await.unwrap(), "3456");
-    }
-
-    #[tokio::test]
-    async fn a_length_that_lies_is_an_error() {
-        let short = collect(Body::measured(pieces(&["log"]), 6)).await.unwrap_err();
-        insta::assert_snapshot!(short, @"the body ended 3 bytes before its announced end");
-        let long = collect(Body::measured(pieces(&["loggia", "!"]), 6)).await.unwrap_err();
-        insta::assert_snapshot!(long, @"the body is longer than announced");
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_body_that_stalls_ends_with_an_error() {
-        let stalled = Body::stream(stream::pending::<io::Result<Bytes>>()).within(Duration::from_secs(5));
+        let stalled = Body::new(StreamBody::new(stream::pending::<io::Result<Frame<Bytes>>>()));
+        let stalled = stalled.within(Duration::from_secs(5));
         insta::assert_snapshot!(collect(stalled).await.unwrap_err(), @"the body stalled: nothing came for 5s");
     }
 }

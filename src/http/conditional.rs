@@ -1,38 +1,29 @@
 //! Conditional requests: a validator, what clients remember of it, and the 304 that saves the body.
 
-use std::time::SystemTime;
-
-use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
-};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::Body;
 
-/// What identifies one state of an answer: an entity tag, and the time it last changed if known.
+/// The entity tag of one state of an answer. There is no `Last-Modified`: what an answer is made of, settings
+/// included, changes at times that nobody writes down.
 ///
 /// Images and files have strong tags: same tag, same bytes. JSON, XML and HTML have weak ones,
 /// because compression gives the same content other bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Validator {
     tag: String,
-    modified: Option<SystemTime>,
 }
 
 impl Validator {
     /// For bytes that are always the same.
     pub fn strong(opaque: &str) -> Self {
-        Self { tag: format!("\"{}\"", quotable(opaque)), modified: None }
+        Self { tag: format!("\"{}\"", quotable(opaque)) }
     }
 
     /// For content that is the same, maybe in other bytes.
     pub fn weak(opaque: &str) -> Self {
-        Self { tag: format!("W/\"{}\"", quotable(opaque)), modified: None }
-    }
-
-    /// With the time of the last change.
-    pub fn modified(self, time: SystemTime) -> Self {
-        Self { modified: Some(time), ..self }
+        Self { tag: format!("W/\"{}\"", quotable(opaque)) }
     }
 
     /// The tag as it stands in `ETag`.
@@ -42,24 +33,16 @@ impl Validator {
 
     /// Whether the client that sends these headers has this state already (RFC 9110, 13.2.2).
     ///
-    /// Tags are compared weakly, as for every GET. The time counts only where no tag was sent.
+    /// Tags are compared weakly, as for every GET.
     pub fn known_to(&self, headers: &HeaderMap) -> bool {
-        if headers.contains_key(IF_NONE_MATCH) {
-            let lines = headers.get_all(IF_NONE_MATCH).into_iter();
-            return lines.filter_map(|line| line.to_str().ok()).any(|line| lists(line, opaque(&self.tag)));
-        }
-        let since = headers.get(IF_MODIFIED_SINCE).and_then(|line| line.to_str().ok());
-        let since = since.and_then(|text| httpdate::parse_http_date(text).ok());
-        self.modified.zip(since).is_some_and(|(modified, since)| whole_seconds(modified) <= since)
+        let lines = headers.get_all(IF_NONE_MATCH).into_iter();
+        lines.filter_map(|line| line.to_str().ok()).any(|line| lists(line, opaque(&self.tag)))
     }
 
-    /// The answer with `ETag` and `Last-Modified`.
+    /// The answer with its `ETag`.
     pub fn stamp(&self, mut res: Response<Body>) -> Response<Body> {
         if let Ok(tag) = HeaderValue::try_from(&self.tag) {
             res.headers_mut().insert(ETAG, tag);
-        }
-        if let Some(time) = self.modified.and_then(printable) {
-            res.headers_mut().insert(LAST_MODIFIED, time);
         }
         res
     }
@@ -110,23 +93,8 @@ fn quotable(text: &str) -> String {
     quoted
 }
 
-/// HTTP dates have no fractions; without cutting ours, a file would always be newer than its date.
-fn whole_seconds(time: SystemTime) -> SystemTime {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(since.as_secs())
-}
-
-/// A time as HTTP writes it; nothing where it cannot: before 1970, after 9999.
-fn printable(time: SystemTime) -> Option<HeaderValue> {
-    const YEAR_10000: u64 = 253_402_300_800;
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    (since.as_secs() < YEAR_10000).then(|| HeaderValue::try_from(httpdate::fmt_http_date(time)).ok())?
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -167,44 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn time_counts_only_without_a_tag() {
-        let date = "Wed, 21 Oct 2015 07:28:00 GMT";
-        let changed = httpdate::parse_http_date(date).unwrap();
-        let since = "if-modified-since";
-        for (name, modified, sent, known) in [
-            ("same second", Some(changed + Duration::from_millis(700)), vec![(since, date)], true),
-            ("older", Some(changed - Duration::from_secs(5)), vec![(since, date)], true),
-            ("newer", Some(changed + Duration::from_secs(1)), vec![(since, date)], false),
-            ("tag differs", Some(changed), vec![(since, date), ("if-none-match", "\"x\"")], false),
-            (
-                "tag agrees",
-                Some(changed + Duration::from_secs(9)),
-                vec![(since, date), ("if-none-match", "\"v\"")],
-                true,
-            ),
-            ("unknown", None, vec![(since, date)], false),
-            ("no date", Some(changed), vec![(since, "yesterday")], false),
-            ("nothing sent", Some(changed), vec![], false),
-        ] {
-            let validator = Validator { modified, ..Validator::strong("v") };
-            assert_eq!(validator.known_to(&headers(&sent)), known, "{name}");
-        }
-    }
-
-    #[test]
     fn stamps_are_valid_headers_whatever_the_version_is() {
         let stamp = |validator: Validator| {
             let res = validator.stamp(Response::new(Body::empty()));
-            let text = |name| res.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
-            (text(ETAG).unwrap(), text(LAST_MODIFIED))
+            res.headers()[ETAG].to_str().unwrap().to_owned()
         };
-        assert_eq!(stamp(Validator::strong("3f9a")), ("\"3f9a\"".into(), None));
-        assert_eq!(stamp(Validator::weak("a\"b ü")).0, "W/\"a%22b%20%C3%BC\"");
-        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_445_412_480);
-        let modified = |time| stamp(Validator::weak("1").modified(time)).1;
-        assert_eq!(modified(time).as_deref(), Some("Wed, 21 Oct 2015 07:28:00 GMT"));
-        assert_eq!(modified(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), None);
-        assert_eq!(modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40)), None);
+        assert_eq!(stamp(Validator::strong("3f9a")), "\"3f9a\"");
+        assert_eq!(stamp(Validator::weak("a\"b ü")), "W/\"a%22b%20%C3%BC\"");
     }
 
     #[test]

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Request, Response};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::around::Inner;
 use super::client::Route;
-use super::method::GET_ONLY;
 use super::problem::{Kind, written};
-use super::{Body, Client, Problem, PublicUrl, request_id};
+use super::{Body, Client, Problem, PublicUrl, method, request_id};
 use crate::iiif::address::Address;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -70,9 +69,7 @@ impl Health {
             Address::METRICS => Self::metrics,
             _ => return None,
         };
-        let asks = matches!(*req.method(), Method::GET | Method::HEAD);
-        let answer = if asks { answer(self, req) } else { Err(Problem::method(GET_ONLY)) };
-        Some(answer.unwrap_or_else(Response::from))
+        Some(method::reads(req.method()).and_then(|()| answer(self, req)).unwrap_or_else(Response::from))
     }
 
     fn ready(&self) -> Result<Response<Body>, Problem> {

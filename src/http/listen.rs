@@ -1,35 +1,35 @@
 //! Connections: accepted up to a limit, served with patience limits, drained at the end.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use futures_util::future::BoxFuture;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
-use tower::util::Oneshot;
 use tracing::{debug, warn};
 
-use super::stall::Unstalled;
+use super::activity::{Activity, STALL, Sent};
 use super::{Body, Peer, Settings, Stack};
 use crate::telemetry::CONNECTIONS;
 
 /// Requests at a time on one HTTP/2 connection: a wall of tiles, and no more.
 pub(super) const STREAMS: u32 = 100;
-/// All headers of a request together: large cookies fit, and a thousand connections cost 64 MB at most.
+/// All headers of a request together: large cookies fit.
 const HEADERS: u32 = 64 * 1024;
-/// A client that takes nothing for so long has gone, or means harm.
-const STALL: Duration = Duration::from_secs(60);
-/// HTTP/2 connections may idle; this finds those whose other end is no more.
+/// Finds HTTP/2 connections whose other end is no more.
 const PING: Duration = Duration::from_secs(20);
 /// How long accepting rests when the system has no descriptors left.
 const REST: Duration = Duration::from_millis(200);
@@ -41,7 +41,7 @@ const QUIET: Duration = Duration::from_secs(60);
 pub struct Limits {
     /// Open connections.
     pub connections: usize,
-    /// Time for a request's head, and for the first one to begin.
+    /// Time for a request's head, and to stay without asking anything.
     pub header_timeout: Duration,
     /// Time for running requests after the stop.
     pub drain: Duration,
@@ -92,7 +92,7 @@ pub async fn serve(
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) -> Stopped {
-    let (http, graceful) = (Arc::new(http(&limits)), GracefulShutdown::new());
+    let (http, stopping) = (Arc::new(http(&limits)), CancellationToken::new());
     let (mut queue, mut open, mut accepted) = (Queue::new(listener, limits.connections), JoinSet::new(), 0);
     tokio::pin!(stop);
     loop {
@@ -103,8 +103,12 @@ pub async fn serve(
         };
         while open.try_join_next().is_some() {}
         accepted += 1;
-        let conn = Conn { app: app.clone(), peer, asked: Arc::default() };
-        let held = hold(Arc::clone(&http), stream, conn, graceful.watcher(), limits.header_timeout);
+        // Answers are written whole; waiting to fill a packet would only delay their ends.
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%error, "a connection keeps its delay");
+        }
+        let conn = Conn { app: app.clone(), peer, activity: Activity::begun() };
+        let held = hold(Arc::clone(&http), stream, conn, stopping.clone(), limits.header_timeout);
         open.spawn(async move {
             held.await;
             drop(place);
@@ -113,7 +117,8 @@ pub async fn serve(
     // From here on the system refuses new connections.
     drop(queue);
     while open.try_join_next().is_some() {}
-    let (drained, aborted) = drain(open, graceful, limits.drain).await;
+    stopping.cancel();
+    let (drained, aborted) = drain(open, limits.drain).await;
     Stopped { accepted, drained, aborted }
 }
 
@@ -198,42 +203,44 @@ fn http(limits: &Limits) -> Http {
     http
 }
 
-/// Serves one connection to its end.
-///
-/// hyper's header timeout begins when it knows which protocol is spoken; a client that sends nothing
-/// at all, or half of HTTP/2's greeting, is shown out here.
-async fn hold(http: Arc<Http>, stream: TcpStream, conn: Conn, stop: Watcher, patience: Duration) {
-    // Answers are written whole; waiting to fill a packet would only delay their ends.
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%error, "a connection keeps its delay");
-    }
-    let asked = Arc::clone(&conn.asked);
-    let io = TokioIo::new(Unstalled::new(stream, STALL));
-    let served = stop.watch(http.serve_connection(io, conn));
+/// Serves one connection to its end: the client's, or that of our patience.
+async fn hold<S>(http: Arc<Http>, stream: S, conn: Conn, stop: CancellationToken, patience: Duration)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let activity = conn.activity.clone();
+    let served = http.serve_connection(TokioIo::new(stream), conn);
     tokio::pin!(served);
     let ended = tokio::select! {
         ended = &mut served => ended,
-        () = sleep(patience) => match asked.load(Ordering::Relaxed) {
-            true => served.await,
-            false => return,
-        },
+        () = stop.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+        () = activity.overdue(patience) => {
+            // hyper would wait for one that sends nothing at all, or half of HTTP/2's greeting.
+            if !activity.asked() {
+                return;
+            }
+            served.as_mut().graceful_shutdown();
+            timeout(STALL, served).await.unwrap_or(Ok(()))
+        }
     };
     if let Err(error) = ended {
         debug!(%error, "a connection broke");
     }
 }
 
-/// Tells all connections to finish, and cuts off those that have not when the time is over.
-async fn drain(mut open: JoinSet<()>, graceful: GracefulShutdown, time: Duration) -> (usize, usize) {
+/// Waits for connections that were told to finish, and cuts off those that have not when the time is over.
+async fn drain(mut open: JoinSet<()>, time: Duration) -> (usize, usize) {
     let mut drained = 0;
     let ends = async {
         while open.join_next().await.is_some() {
             drained += 1;
         }
     };
-    let all = async { tokio::join!(graceful.shutdown(), ends) };
     // Whoever is left when the time is over is counted below.
-    let _ = timeout(time, all).await;
+    let _ = timeout(time, ends).await;
     while open.try_join_next().is_some() {
         drained += 1;
     }
@@ -247,20 +254,20 @@ async fn drain(mut open: JoinSet<()>, graceful: GracefulShutdown, time: Duration
 struct Conn {
     app: Stack,
     peer: SocketAddr,
-    /// Whether a request has come.
-    asked: Arc<AtomicBool>,
+    activity: Activity,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Conn {
-    type Response = Response<Body>;
-    type Error = std::convert::Infallible;
-    type Future = Oneshot<Stack, Request<Body>>;
+    type Response = Response<Sent>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Sent>, Infallible>>;
 
     fn call(&self, req: Request<Incoming>) -> Self::Future {
-        self.asked.store(true, Ordering::Relaxed);
+        let working = self.activity.request();
         let mut req = req.map(Body::new);
         req.extensions_mut().insert(Peer(self.peer));
-        self.app.clone().oneshot(req)
+        let answer = self.app.clone().oneshot(req);
+        Box::pin(async move { Ok(answer.await?.map(|body| working.answered(body))) })
     }
 }
 

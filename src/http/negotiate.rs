@@ -26,7 +26,7 @@ pub fn presentation(headers: &HeaderMap) -> presentation::Version {
     let wish = |context| {
         let named = accept.quality(|range| range.json() && range.names(context));
         let open = || accept.quality(|range| range.json() && range.profile.is_none());
-        (named.or_else(open).unwrap_or(0), named.is_some())
+        (named.or_else(open).unwrap_or(0), named.is_some_and(|quality| quality > 0))
     };
     match wish("iiif.io/api/presentation/2/") > wish("iiif.io/api/presentation/3/") {
         true => presentation::Version::V2,
@@ -209,6 +209,8 @@ mod tests {
                 "application/ld+json;profile=\"http://iiif.io/api/presentation/9/\"".into(),
                 V3,
             ),
+            ("2 refused", format!("application/ld+json;profile=\"{P2}\";q=0"), V3),
+            ("2 with nonsense", format!("application/ld+json;profile=\"{P2}\";q=NaN"), V3),
             ("2 of another type", format!("text/html;profile=\"{P2}\""), V3),
             ("quality before profile", format!("application/ld+json;q=0.1;profile=\"{P2}\", */*;q=0.2"), V3),
         ] {

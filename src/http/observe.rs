@@ -1,4 +1,4 @@
-//! One log line and the counts of every request, written when its answer has left.
+//! One log line and the counts of every request, written when its answer has left or nobody waits for it any more.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,88 +29,99 @@ pub struct SourceName(pub Arc<str>);
 /// The class of answers that the app did not make: shed, timed out, panicked, or the operators'.
 const NO_CLASS: RouteClass = RouteClass("none");
 
-/// The span in which a request's log lines stand, those of its streamed body included. It is on at every log level: an error's line needs
-/// the request's id most.
+/// The span in which a request's log lines stand, those of its streamed body included. It is on at every log level: an
+/// error's line needs the request's id most.
 fn span(req: &Request<Body>) -> Span {
-    error_span!("request", id = request_id::of(req), method = %req.method(), path = req.uri().path())
+    error_span!("request", id = request_id::of(req), method = %req.method(), path = path(req))
 }
 
 /// Times the answer and has its body counted.
 ///
-/// tower-http's trace layer is not used: it does not see a client that leaves in the middle of a
-/// body, so the body has to be watched here anyway.
+/// tower-http's trace layer is not used: it sees neither a client that leaves while its answer is made, nor one that
+/// leaves in the middle of a body.
 pub(super) async fn observed(req: Request<Body>, inner: Inner) -> Response<Body> {
-    let (begun, asked) = (Instant::now(), Asked::of(&req));
     let span = span(&req);
+    let mut line = Line::of(&req);
     let res = inner.run(req).instrument(span.clone()).await;
-    let class = *res.extensions().get().unwrap_or(&NO_CLASS);
-    let source = res.extensions().get::<SourceName>().cloned();
-    metrics::counter!(HTTP_REQUESTS, "route" => class.0, "status" => res.status().as_str().to_owned())
-        .increment(1);
-    metrics::histogram!(HTTP_SECONDS, "route" => class.0).record(begun.elapsed());
-    let line = Line { asked, begun, head: begun.elapsed(), class, source, status: res.status(), sent: 0 };
-    res.map(|body| Body::new(Watched { line, span, body, end: None }))
+    line.answered(&res);
+    res.map(|body| Body::new(Watched { line, span, body }))
 }
 
-/// What the line tells of the request.
-struct Asked {
+/// The log line of one request and its counts, written when it is let go, however that happens.
+struct Line {
     method: Method,
-    /// Without its query: that may hold tokens.
     path: String,
     request_id: String,
     client: Option<Client>,
-}
-
-impl Asked {
-    fn of(req: &Request<Body>) -> Self {
-        Self {
-            method: req.method().clone(),
-            path: req.uri().path().to_owned(),
-            request_id: request_id::of(req),
-            client: req.extensions().get().copied(),
-        }
-    }
-}
-
-/// A log line in the making.
-struct Line {
-    asked: Asked,
     begun: Instant,
-    head: Duration,
+    head: Option<Head>,
+    sent: u64,
+    end: End,
+}
+
+/// What is known when an answer begins.
+struct Head {
+    after: Duration,
     class: RouteClass,
     source: Option<SourceName>,
     status: StatusCode,
-    sent: u64,
 }
 
 impl Line {
-    fn write(&self, end: &'static str) {
-        let Asked { method, path, request_id, client } = &self.asked;
+    fn of(req: &Request<Body>) -> Self {
+        Self {
+            method: req.method().clone(),
+            path: path(req).to_owned(),
+            request_id: request_id::of(req),
+            client: req.extensions().get().copied(),
+            begun: Instant::now(),
+            head: None,
+            sent: 0,
+            end: End::Cut,
+        }
+    }
+
+    fn answered(&mut self, res: &Response<Body>) {
+        let class = *res.extensions().get().unwrap_or(&NO_CLASS);
+        let source = res.extensions().get::<SourceName>().cloned();
+        self.head = Some(Head { after: self.begun.elapsed(), class, source, status: res.status() });
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let Self { method, path, request_id, client, begun, head, sent, end } = self;
+        let route = head.as_ref().map_or(NO_CLASS, |head| head.class).0;
+        let status = head.as_ref().map(|head| head.status);
         info!(
             target: "loggia::request",
             parent: None,
             %method,
             path,
-            status = self.status.as_u16(),
-            duration_ms = millis(self.begun.elapsed()),
-            head_ms = millis(self.head),
-            bytes = self.sent,
-            end,
-            route = self.class.0,
-            source = self.source.as_ref().map(|name| &*name.0),
+            status = status.map(|status| status.as_u16()),
+            duration_ms = millis(begun.elapsed()),
+            head_ms = head.as_ref().map(|head| millis(head.after)),
+            bytes = *sent,
+            end = end.name(),
+            route,
+            source = head.as_ref().and_then(|head| head.source.as_ref()).map(|name| &*name.0),
             client = client.map(|client| tracing::field::display(client.address)),
             peer = client.map(|client| tracing::field::display(client.peer)),
             request_id,
-            "{method} {path} {}", self.status.as_u16()
         );
-        metrics::counter!(HTTP_BYTES, "route" => self.class.0).increment(self.sent);
+        let status = status.map_or_else(|| "none".to_owned(), |status| status.as_str().to_owned());
+        metrics::counter!(HTTP_REQUESTS, "route" => route, "status" => status).increment(1);
+        metrics::counter!(HTTP_BYTES, "route" => route).increment(*sent);
+        if let Some(head) = head {
+            metrics::histogram!(HTTP_SECONDS, "route" => route).record(head.after);
+        }
     }
 }
 
 /// How an answer ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// The client has taken all of it.
+    /// All of it was handed over.
     Whole,
     /// The client left, or the process stopped.
     Cut,
@@ -128,12 +139,11 @@ impl End {
     }
 }
 
-/// Counts a body and writes the line when it is let go, however that happens.
+/// Counts a body.
 struct Watched {
     line: Line,
     span: Span,
     body: Body,
-    end: Option<End>,
 }
 
 impl http_body::Body for Watched {
@@ -149,10 +159,10 @@ impl http_body::Body for Watched {
         match &frame {
             Some(Ok(frame)) => this.line.sent += frame.data_ref().map_or(0, |data| data.len() as u64),
             Some(Err(error)) => {
-                this.end = Some(End::Failed);
+                this.line.end = End::Failed;
                 this.span.in_scope(|| warn!(%error, "an answer broke off on its way to the client"));
             }
-            None => this.end = Some(End::Whole),
+            None => this.line.end = End::Whole,
         }
         Poll::Ready(frame)
     }
@@ -169,9 +179,18 @@ impl http_body::Body for Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         // hyper does not ask again when a body has said by itself that it is at its end.
-        let last = if self.body.is_end_stream() { End::Whole } else { End::Cut };
-        self.line.write(self.end.unwrap_or(last).name());
+        if self.line.end == End::Cut && self.body.is_end_stream() {
+            self.line.end = End::Whole;
+        }
     }
+}
+
+/// Without its query, which may hold tokens, and no longer than a line should be.
+fn path(req: &Request<Body>) -> &str {
+    const LONGEST: usize = 2048;
+    let path = req.uri().path();
+    let end = (0..=LONGEST.min(path.len())).rev().find(|end| path.is_char_boundary(*end));
+    &path[..end.unwrap_or(0)]
 }
 
 /// With two decimals: a hit in memory takes less than one millisecond.

@@ -44,14 +44,10 @@ pub enum Kind {
     OverLimit,
     /// Who asks is not signed in.
     SignIn,
-    /// Who asks may not see it.
-    Refused,
     /// No such thing here.
     NotFound,
     /// This address does not take that method.
     Method,
-    /// It was here, and is no more.
-    Gone,
     /// The request's body is too large.
     BodyTooLarge,
     /// The request's address is too long.
@@ -74,14 +70,12 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 14] = [
         Self::Syntax,
         Self::OverLimit,
         Self::SignIn,
-        Self::Refused,
         Self::NotFound,
         Self::Method,
-        Self::Gone,
         Self::BodyTooLarge,
         Self::TargetTooLong,
         Self::Internal,
@@ -113,12 +107,10 @@ impl Kind {
             Self::Syntax => (StatusCode::BAD_REQUEST, "syntax", "The request is malformed"),
             Self::OverLimit => (StatusCode::BAD_REQUEST, "over-limit", "More is asked for than is given out"),
             Self::SignIn => (StatusCode::UNAUTHORIZED, "sign-in", "Signing in is required"),
-            Self::Refused => (StatusCode::FORBIDDEN, "refused", "Access is refused"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is nothing here"),
             Self::Method => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method", "This address does not take that method")
             }
-            Self::Gone => (StatusCode::GONE, "gone", "This was here and is no more"),
             Self::BodyTooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The request's body is too large")
             }

@@ -1,5 +1,6 @@
 //! The outer stack: what happens to every request, in which order, and why there.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio::sync::Semaphore;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
 use tower::util::BoxCloneSyncService;
-use tower::{BoxError, Service, ServiceBuilder};
+use tower::{BoxError, Layer, Service, ServiceBuilder, service_fn};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
@@ -19,10 +20,12 @@ use tower_http::timeout::TimeoutLayer;
 use super::around::around;
 use super::health::Health;
 use super::listen::STREAMS;
+use super::problem::Kind;
 use super::request_id::{self, X_REQUEST_ID};
 use super::rescue::{RescueLayer, panicked};
-use super::{Body, Client, Proxies, PublicUrl, Settings, Stack};
-use super::{compression, cors, door, health, method, observe, problem};
+use super::weight::Scales;
+use super::{Body, Client, Problem, Proxies, PublicUrl, Settings, Stack};
+use super::{compression, cors, door, health, method, observe, problem, weight};
 
 /// Forms and tokens fit in many times over; there are no uploads.
 const BODY: usize = 64 * 1024;
@@ -70,7 +73,21 @@ where
     let public = Arc::new(outer.public_url);
     let work = limited(app, outer.concurrency, outer.timeout);
     let answers = readable(work, Arc::clone(&public));
-    told(answers, outer.proxies, (Arc::new(outer.health), public))
+    told(operated(answers, outer.health, public), outer.proxies)
+}
+
+/// The operators' own stack, for their own listener: nothing but what they ask.
+pub fn operators(outer: Outer) -> Stack {
+    let public = Arc::new(outer.public_url);
+    let nothing = service_fn(async |_: Request<Body>| {
+        Ok::<_, Infallible>(Problem::new(Kind::NotFound, "this listener is for operators").into())
+    });
+    let answers = operated(BoxCloneSyncService::new(nothing), outer.health, Arc::clone(&public));
+    let stack = ServiceBuilder::new()
+        .layer(around(move |req, inner| problem::spell_out(Arc::clone(&public), req, inner)))
+        .layer(around(door::own_host))
+        .service(answers);
+    told(BoxCloneSyncService::new(stack), outer.proxies)
 }
 
 /// Layers 9 to 13: how much work there may be, and for how long.
@@ -80,6 +97,7 @@ where
     A::Error: Into<BoxError>,
     A::Future: Send,
 {
+    let scales = Scales::default();
     let stack = ServiceBuilder::new()
         // 9. Ends at the answer's head; streamed bodies have a deadline for each piece instead. Outside
         //    the limits, so that a request that is given up gives its permit back.
@@ -87,9 +105,12 @@ where
         .map_response(move |res: Response<_>| res.map(|body| Body::new(body).within(timeout)))
         // 10. Before any handler can start to read.
         .layer(around(door::short_targets))
+        .layer(around(door::one_host))
         .map_response(|res: Response<_>| res.map(Body::new))
         .layer(RequestBodyLimitLayer::new(BODY))
         .map_request(|req: Request<_>| req.map(Body::new))
+        // Inside of 9, which ends at the head; what lies further out has no large answers of its own.
+        .layer(around(move |req, inner| weight::weighed(scales.clone(), req, inner)))
         // 11. Further out nothing fails any more, there are answers only.
         .layer(RescueLayer)
         // 12. Refuses at once what 13 would let wait without anybody seeing it.
@@ -119,8 +140,15 @@ fn readable(work: Stack, public: Arc<PublicUrl>) -> Stack {
     BoxCloneSyncService::new(stack)
 }
 
-/// Layers 1 to 5: who asks, under which name, and what is told about it.
-fn told(answers: Stack, proxies: Proxies, operators: (Arc<Health>, Arc<PublicUrl>)) -> Stack {
+/// Layer 5: must answer when everything further in is full.
+fn operated(answers: Stack, health: Health, public: Arc<PublicUrl>) -> Stack {
+    let operators = (Arc::new(health), public);
+    let short_cut = around(move |req, inner| health::short_cut(operators.clone(), req, inner));
+    BoxCloneSyncService::new(short_cut.layer(answers))
+}
+
+/// Layers 1 to 4: who asks, under which name, and what is told about it.
+fn told(answers: Stack, proxies: Proxies) -> Stack {
     let stack = ServiceBuilder::new()
         // 1. Before anything could log them.
         .layer(SetSensitiveHeadersLayer::new([AUTHORIZATION, COOKIE, SET_COOKIE]))
@@ -140,8 +168,6 @@ fn told(answers: Stack, proxies: Proxies, operators: (Arc<Health>, Arc<PublicUrl
         // HEAD and OPTIONS, before 5, which answers HEAD too; outside of 7, whose compressor would
         // work for a body that nobody gets.
         .layer(around(method::bodiless))
-        // 5. Must answer when everything further in is full.
-        .layer(around(move |req, inner| health::short_cut(operators.clone(), req, inner)))
         .service(answers);
     BoxCloneSyncService::new(stack)
 }

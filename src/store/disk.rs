@@ -60,6 +60,11 @@ impl Disk {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Whether all entries are found again that were there at the start.
+    pub fn is_scanned(&self) -> bool {
+        self.inner.shelf.is_scanned()
+    }
+
     async fn change<T: Send + 'static>(
         &self,
         key: &Key,

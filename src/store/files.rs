@@ -70,6 +70,11 @@ impl Files {
         Ok(Self { name, shelf: Arc::new(Shelf::open(name, dir, bytes)?) })
     }
 
+    /// Whether all files are found again that were there at the start.
+    pub fn is_scanned(&self) -> bool {
+        self.shelf.is_scanned()
+    }
+
     /// The file under a key.
     pub async fn open(&self, key: &Key) -> Result<Option<File>, StoreError> {
         let (files, name) = (self.clone(), Name::of(key));

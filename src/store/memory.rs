@@ -174,9 +174,12 @@ struct Evictions {
 impl Lifecycle<Key, Held> for Evictions {
     type RequestState = ();
 
-    fn on_evict(&self, (): &mut (), _: Key, _: Held) {
+    /// Not called for a value that is replaced.
+    fn before_evict(&self, (): &mut (), _: &Key, _: &mut Held) {
         metrics::evicted(self.name);
     }
+
+    fn on_evict(&self, (): &mut (), _: Key, _: Held) {}
 }
 
 #[cfg(test)]
@@ -185,6 +188,7 @@ mod tests {
 
     use super::*;
     use crate::store::suite;
+    use crate::telemetry;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -207,6 +211,22 @@ mod tests {
         }
         let kept = (0..1000).filter(|n| store.get_now(&key(*n)).is_some()).count();
         assert!((50..=90).contains(&kept), "{kept}");
+    }
+
+    #[tokio::test]
+    async fn what_is_replaced_is_not_evicted() {
+        let recorder = telemetry::recorder();
+        let _recording = ::metrics::set_default_local_recorder(&recorder);
+        let store = Memory::new("test", 100_000);
+        let evicted = || recorder.handle().render().contains("loggia_store_evictions_total{");
+        for _ in 0..1000 {
+            store.put_now(&key(1), Bytes::from(vec![0; 1000]), HOUR);
+        }
+        assert!(!evicted());
+        for n in 0..1000 {
+            store.put_now(&key(n), Bytes::from(vec![0; 1000]), HOUR);
+        }
+        assert!(evicted());
     }
 
     #[tokio::test]

@@ -90,6 +90,11 @@ impl Shelf {
         Ok(Draft { room: Arc::clone(&self.room), file: Some(file), bytes: 0 })
     }
 
+    /// Whether the index knows all files that were there at the start.
+    pub(super) fn is_scanned(&self) -> bool {
+        self.scan.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     /// Waits until the index knows all files.
     #[cfg(test)]
     pub(super) fn scanned(&self) {
@@ -108,9 +113,7 @@ impl Shelf {
 
 impl fmt::Debug for Shelf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scanning =
-            self.scan.try_lock().is_ok_and(|scan| scan.as_ref().is_some_and(|scan| !scan.is_finished()));
-        f.debug_struct("Shelf").field("dir", &self.room.dir).field("scanning", &scanning).finish()
+        f.debug_struct("Shelf").field("dir", &self.room.dir).field("scanned", &self.is_scanned()).finish()
     }
 }
 

@@ -96,8 +96,11 @@ pub(in crate::http) fn home(parts: &Parts) -> Response<Body> {
 
 /// What error answers mean, as text that reads well without being rendered.
 pub(in crate::http) fn problems() -> Response<Body> {
+    /// It changes with a release.
+    const FOR: Duration = Duration::from_secs(3600);
     let mut res = Response::new(Body::from(problem::PAGE));
     res.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/markdown; charset=utf-8"));
+    cacheable(&mut res, FOR);
     res
 }
 

@@ -53,13 +53,15 @@ fn tag_of(body: impl AsRef<[u8]>) -> Validator {
     Validator::weak(&hex::encode(&Sha256::digest(body)[..16]))
 }
 
-/// 303 to an absolute address.
+/// 303 to an absolute address, which holds for as long as the settings do.
 fn see_other(location: &str) -> Response<Body> {
+    const FOR: Duration = Duration::from_secs(600);
     let mut res = Response::new(Body::empty());
     *res.status_mut() = StatusCode::SEE_OTHER;
     if let Ok(location) = HeaderValue::try_from(location) {
         res.headers_mut().insert(LOCATION, location);
     }
+    cacheable(&mut res, FOR);
     res
 }
 

@@ -1,10 +1,11 @@
 //! Connections over real sockets on the loopback address.
 
-use std::convert::Infallible;
-
 use std::net::Ipv4Addr;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http2::SendRequest;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tower::service_fn;
@@ -175,6 +176,58 @@ async fn http2_is_spoken_without_tls() {
     assert_eq!(res.version(), http::Version::HTTP_2);
     assert_eq!(res.text().await.unwrap(), "HTTP/2.0 from 127.0.0.1");
     served.stop().await;
+}
+
+/// A connection without a network, which the paused clock would run ahead of, and a client on it that speaks HTTP/2 and
+/// has room for so many bytes of each answer.
+async fn http2(app: Stack, patience: Duration, window: u32) -> (SendRequest<Empty<Bytes>>, JoinHandle<()>) {
+    let (ours, theirs) = duplex(1 << 16);
+    let conn = Conn { app, peer: (Ipv4Addr::LOCALHOST, 9).into(), activity: Activity::begun() };
+    let held = tokio::spawn(hold(Arc::new(http(&LIMITS)), ours, conn, CancellationToken::new(), patience));
+    let mut client = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    client.initial_stream_window_size(window);
+    let (asking, conn) = client.handshake(TokioIo::new(theirs)).await.unwrap();
+    tokio::spawn(conn);
+    (asking, held)
+}
+
+async fn ask(asking: &mut SendRequest<Empty<Bytes>>) -> Response<Incoming> {
+    let req = Request::get("http://loggia/").body(Empty::new()).unwrap();
+    asking.send_request(req).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_connections_of_http2_are_shown_out() {
+    let (mut asking, held) = http2(hello(), Duration::from_secs(15), 65_535).await;
+    let begun = Instant::now();
+    for pause in [0, 10, 10] {
+        sleep(Duration::from_secs(pause)).await;
+        let answer = ask(&mut asking).await.into_body().collect().await.unwrap();
+        assert_eq!(answer.to_bytes(), "hello");
+    }
+    held.await.unwrap();
+    assert_eq!(begun.elapsed().as_secs(), 35);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_ask_and_take_nothing_are_shown_out() {
+    let app = app(async |_| Response::new(vec![0; 1 << 20].into()));
+    for window in [0, 1000, 100_000] {
+        let (mut asking, held) = http2(app.clone(), Duration::from_secs(15), window).await;
+        let begun = Instant::now();
+        let res = ask(&mut asking).await;
+        held.await.unwrap();
+        let waited = begun.elapsed();
+        assert!((STALL..=2 * STALL).contains(&waited), "{window}: {waited:?}");
+        assert!(res.into_body().collect().await.is_err(), "{window}: not whole");
+    }
+    let (ours, mut theirs) = duplex(1 << 16);
+    let begun = Instant::now();
+    theirs.write_all(ASK).await.unwrap();
+    let conn = Conn { app, peer: (Ipv4Addr::LOCALHOST, 9).into(), activity: Activity::begun() };
+    hold(Arc::new(http(&LIMITS)), ours, conn, CancellationToken::new(), Duration::from_secs(15)).await;
+    // hyper takes one more piece into its own buffer whenever it is woken, until that is full.
+    assert!((STALL..=3 * STALL).contains(&begun.elapsed()), "HTTP/1.1: {:?}", begun.elapsed());
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::header::HOST;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use loggia::clock::FixedClock;
 use loggia::http::{Body, Stack};
@@ -92,7 +93,8 @@ impl TestGateway {
 
     /// Any request without a body.
     pub(crate) async fn send(&self, request: http::request::Builder) -> Response<Bytes> {
-        let request = request.body(Body::empty()).unwrap();
+        let mut request = request.body(Body::empty()).unwrap();
+        request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("loggia"));
         let (parts, body) = self.stack.clone().oneshot(request).await.unwrap().into_parts();
         Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
     }
