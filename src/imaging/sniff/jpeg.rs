@@ -45,14 +45,19 @@ pub(in crate::imaging) const APP2: u8 = 0xe2;
 pub(in crate::imaging) const APP14: u8 = 0xee;
 pub(in crate::imaging) const START_OF_SCAN: u8 = 0xda;
 
+/// Segments in front of the pixels: 128 MB of metadata, if each is as long as it may be.
+const MOST_SEGMENTS: usize = 2000;
+
 /// The next segment at or after `at`; standalone markers and fill bytes are passed over.
-pub(in crate::imaging) fn segment(parts: &Parts, mut at: u64) -> Result<Segment, Lack> {
-    /// Metadata of this length in front of the pixels is no longer metadata.
-    const FARTHEST: u64 = 64 << 20;
+pub(in crate::imaging) fn segment(parts: &Parts, at: u64) -> Result<Segment, Lack> {
+    /// Fill bytes in one place. Encoders write one, if any; a file of nothing else is no picture.
+    const MOST_FILL: u64 = 64;
+    let farthest = at + MOST_FILL;
+    let mut at = at;
     loop {
         let [first, marker] = parts.array(at)?;
         match (first, marker) {
-            _ if at > FARTHEST => return Err(ImagingError::broken("a JPEG without pixels").into()),
+            _ if at > farthest => return Err(ImagingError::broken("a JPEG without pixels").into()),
             (0xff, 0xff) => at += 1,
             (0xff, 0x01 | 0xd0..=0xd8) => at += 2,
             (0xff, 0xd9) => return Err(ImagingError::broken("a JPEG without pixels").into()),
@@ -72,7 +77,7 @@ pub(super) fn header(parts: &Parts) -> Result<Header, Lack> {
     let mut at = 2;
     let mut orientation = None;
     let mut frame = None;
-    loop {
+    for _ in 0..MOST_SEGMENTS {
         let segment = segment(parts, at)?;
         match segment.marker {
             START_OF_SCAN => {
@@ -96,6 +101,7 @@ pub(super) fn header(parts: &Parts) -> Result<Header, Lack> {
         }
         at = segment.body.end;
     }
+    Err(ImagingError::broken("a JPEG without pixels").into())
 }
 
 fn start_of_frame(parts: &Parts, segment: &Segment) -> Result<((u32, u32), Frame), Lack> {

@@ -57,6 +57,25 @@ fn hostile_files_are_refused_with_a_sentence() {
     ");
 }
 
+/// What is looked at again after every piece must be little, or a megabyte of it takes minutes.
+#[test]
+fn jpegs_of_nothing_but_markers_are_soon_given_up() {
+    let megabyte =
+        |pattern: &[u8]| [b"\xff\xd8".as_slice(), &pattern.repeat((1 << 20) / pattern.len())].concat();
+    for (name, pattern) in [
+        ("fill bytes", b"\xff".as_slice()),
+        ("restarts", b"\xff\xd0"),
+        ("empty segments", b"\xff\xe0\x00\x02"),
+        ("empty segments after fill bytes", &[b"\xff".repeat(60).as_slice(), b"\xff\xe0\x00\x02"].concat()),
+    ] {
+        let file = megabyte(pattern);
+        let mut parts = Parts::default();
+        parts.add(0..128 << 10, file[..128 << 10].to_vec());
+        let told = sniff(&parts).map_err(|error| error.to_string());
+        assert_eq!(told, Err("the master is broken: a JPEG without pixels".into()), "{name}");
+    }
+}
+
 /// Directories in a circle, a profile of 64 MiB of zeros in a few bytes, more data than the frame
 /// takes: the picture itself is fine.
 #[test]
