@@ -2,12 +2,14 @@
 
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use super::ServeError;
 use super::flight::Flights;
@@ -16,9 +18,11 @@ use super::source::Source;
 use crate::adapter::record::MediaId;
 use crate::adapter::{AdapterError, Content, Media};
 use crate::imaging::Master;
-use crate::store::{Draft, File, Files, Key};
+use crate::store::{Draft, File, Files, Key, StoreError};
 
 const KIB: u64 = 1024;
+/// How long a disk that failed is left alone: each try costs a transfer.
+const REST: Duration = Duration::from_secs(60);
 /// How often a transfer that breaks off is taken up again where it broke off.
 const RESUMES: usize = 3;
 
@@ -29,6 +33,8 @@ pub struct Originals {
     flights: Flights<Key, Fetched>,
     /// Kibibytes of masters that may be held in memory while the disk takes none, all together.
     in_memory: Arc<Semaphore>,
+    /// The disk takes none until then.
+    rests: Arc<Mutex<Option<Instant>>>,
 }
 
 /// Where a master is, once it was fetched.
@@ -46,7 +52,19 @@ impl Originals {
     /// Masters kept in `files`; while there is no room, up to `in_memory` bytes of them in memory.
     pub fn new(files: Files, in_memory: u64) -> Self {
         let room = usize::try_from(in_memory / KIB).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { files, flights: Flights::default(), in_memory: Arc::new(Semaphore::new(room)) }
+        let in_memory = Arc::new(Semaphore::new(room));
+        Self { files, flights: Flights::default(), in_memory, rests: Arc::default() }
+    }
+
+    /// Whether the disk is worth a try.
+    fn has_disk(&self) -> bool {
+        let rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
+        rests.is_none_or(|until| until <= Instant::now())
+    }
+
+    fn rest(&self, error: &StoreError) {
+        tracing::warn!(%error, "masters cannot be kept on disk, they are held in memory for a minute");
+        *self.rests.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
     }
 
     /// Opens a master, fetching it first if need be. Of many who ask, one fetches.
@@ -80,8 +98,31 @@ struct Fetch {
     key: Key,
 }
 
+/// Why a transfer came to nothing.
+enum Failed {
+    Source(ServeError),
+    Disk(StoreError),
+    /// The memory for masters is full.
+    Memory,
+}
+
 impl Fetch {
+    /// Onto the disk; into memory while the disk takes nothing.
     async fn run(self) -> Result<Fetched, ServeError> {
+        if self.originals.has_disk() {
+            match self.fetch(Place::Disk).await {
+                Err(Failed::Disk(error)) => self.originals.rest(&error),
+                other => return other.map_err(|failed| self.told(failed)),
+            }
+        }
+        self.fetch(Place::Memory).await.map_err(|failed| self.told(failed))
+    }
+
+    async fn fetch(&self, place: Place) -> Result<Fetched, Failed> {
+        let mut target = match place {
+            Place::Disk => Target::Disk(self.originals.files.create(&self.key).await.map_err(Failed::Disk)?),
+            Place::Memory => Target::memory(&self.originals.in_memory),
+        };
         let media = self.ask(0).await.map_err(|error| self.failed(error))?;
         let (total, version) = (media.total, media.version.clone());
         let stream = match media.content {
@@ -89,7 +130,6 @@ impl Fetch {
             Content::Stream(stream) => stream,
         };
         ::metrics::counter!(metrics::ORIGINALS, "source" => self.source.name.clone()).increment(1);
-        let mut target = self.target().await;
         self.transfer(stream, &mut target, total, version.as_deref()).await?;
         target.finish().await
     }
@@ -102,13 +142,13 @@ impl Fetch {
         target: &mut Target,
         total: Option<u64>,
         version: Option<&str>,
-    ) -> Result<(), ServeError> {
+    ) -> Result<(), Failed> {
         let (mut received, mut resumes) = (0, 0);
         loop {
             let broken = match stream.next().await {
                 Some(Ok(chunk)) => {
                     received += chunk.len() as u64;
-                    target.append(chunk).await.map_err(|reason| self.no_room(&reason))?;
+                    target.append(chunk).await?;
                     continue;
                 }
                 None if total.is_none_or(|total| received >= total) => return Ok(()),
@@ -135,74 +175,65 @@ impl Fetch {
         self.source.adapter.media(&self.media, (from > 0).then_some(from..u64::MAX)).await
     }
 
-    /// The disk, or memory while the disk takes nothing.
-    async fn target(&self) -> Target {
-        match self.originals.files.create(&self.key).await {
-            Ok(draft) => Target::Disk(draft),
-            Err(error) => {
-                tracing::debug!(%error, "a master is held in memory");
-                Target::Memory {
-                    bytes: BytesMut::new(),
-                    room: Arc::clone(&self.originals.in_memory),
-                    held: None,
-                }
+    fn failed(&self, error: AdapterError) -> Failed {
+        Failed::Source(ServeError::from_adapter(&self.source.name, "image", error))
+    }
+
+    fn short(&self, received: u64) -> Failed {
+        let message =
+            format!("file `{}` ended after {received} bytes, fewer than were announced", self.media);
+        Failed::Source(ServeError::BadAnswer { name: self.source.name.clone(), message, found: None })
+    }
+
+    fn told(&self, failed: Failed) -> ServeError {
+        match failed {
+            Failed::Source(error) => error,
+            Failed::Disk(error) => ServeError::internal(error),
+            Failed::Memory => {
+                tracing::debug!(source = %self.source.name, media = %self.media, "no memory is left to hold a master");
+                ServeError::Busy
             }
         }
     }
+}
 
-    fn failed(&self, error: AdapterError) -> ServeError {
-        ServeError::from_adapter(&self.source.name, "image", error)
-    }
-
-    fn short(&self, received: u64) -> ServeError {
-        let message =
-            format!("file `{}` ended after {received} bytes, fewer than were announced", self.media);
-        ServeError::BadAnswer { name: self.source.name.clone(), message, found: None }
-    }
-
-    fn no_room(&self, reason: &str) -> ServeError {
-        tracing::warn!(source = %self.source.name, media = %self.media, reason, "a master cannot be kept");
-        ServeError::Busy
-    }
+#[derive(Clone, Copy)]
+enum Place {
+    Disk,
+    Memory,
 }
 
 /// Where the bytes of a transfer go.
 enum Target {
     Disk(Draft),
-    Memory { bytes: BytesMut, room: Arc<Semaphore>, held: Option<OwnedSemaphorePermit> },
+    Memory { bytes: BytesMut, room: Arc<Semaphore>, held: OwnedSemaphorePermit },
 }
 
 impl Target {
-    async fn append(&mut self, chunk: Bytes) -> Result<(), String> {
+    fn memory(room: &Arc<Semaphore>) -> Self {
+        let held = Arc::clone(room).try_acquire_many_owned(0).expect("none of it is always there");
+        Self::Memory { bytes: BytesMut::new(), room: Arc::clone(room), held }
+    }
+
+    async fn append(&mut self, chunk: Bytes) -> Result<(), Failed> {
         match self {
-            Self::Disk(draft) => draft.append(chunk).await.map_err(|error| error.to_string()),
+            Self::Disk(draft) => draft.append(chunk).await.map_err(Failed::Disk),
             Self::Memory { bytes, room, held } => {
                 let more = u32::try_from((chunk.len() as u64).div_ceil(KIB)).unwrap_or(u32::MAX);
                 let more = Arc::clone(room).try_acquire_many_owned(more);
-                let more = more.map_err(|_| "the disk takes none, and the memory for masters is full")?;
-                match held {
-                    Some(held) => held.merge(more),
-                    None => *held = Some(more),
-                }
+                held.merge(more.map_err(|_| Failed::Memory)?);
                 bytes.extend_from_slice(&chunk);
                 Ok(())
             }
         }
     }
 
-    async fn finish(self) -> Result<Fetched, ServeError> {
+    async fn finish(self) -> Result<Fetched, Failed> {
         match self {
-            Self::Disk(draft) => match draft.commit().await {
-                Ok(file) => Ok(Fetched::Kept(file)),
-                Err(error) => {
-                    tracing::warn!(%error, "a master cannot be kept");
-                    Err(ServeError::Busy)
-                }
-            },
-            Self::Memory { bytes, held: Some(held), .. } => {
+            Self::Disk(draft) => draft.commit().await.map(Fetched::Kept).map_err(Failed::Disk),
+            Self::Memory { bytes, held, .. } => {
                 Ok(Fetched::Held { bytes: bytes.freeze(), _room: Arc::new(held) })
             }
-            Self::Memory { .. } => Err(ServeError::internal("a master without any bytes was held")),
         }
     }
 }

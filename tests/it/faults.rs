@@ -391,6 +391,22 @@ fn take_away(folder: &Path) {
     fs::write(folder, "no folder").unwrap();
 }
 
+/// As on a disk that is full when most of a file is written.
+#[tokio::test]
+async fn masters_that_cannot_be_put_down_are_held_in_memory() {
+    let logs = Logs::start();
+    let archive = Archive::start(&[Page::of(quarters(300, 200))]).await;
+    let gateway = TestGateway::start(&archive.source("")).await;
+    for folder in 0..=255 {
+        fs::write(gateway.cache().join(format!("originals/{folder:02x}")), "no folder").unwrap();
+    }
+    for width in 100..105 {
+        assert_eq!(gateway.image(&PICTURE.replace("150,", &format!("{width},"))).await.width, width);
+    }
+    let warned = logs.text().matches("masters cannot be kept on disk").count();
+    assert_eq!(warned, 1, "once a minute");
+}
+
 #[tokio::test]
 async fn answers_go_on_with_hardly_any_disk() {
     let archive = Archive::start(&[Page::of(quarters(300, 200))]).await;
