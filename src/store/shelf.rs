@@ -2,7 +2,7 @@
 //!
 //! A file lies at `ab/cdef….LENGTH`: the hash of its key, in folders by its first two digits, and its
 //! length. A new file is written under `drafts/` and gets its name when it is complete, so that a
-//! process that is killed leaves either a whole file or a draft, and drafts are removed at start. A
+//! process that is killed leaves either a whole file or a draft, and such drafts are removed at start. A
 //! file whose length is not the one in its name is not what was written, and goes too.
 //!
 //! The index of what is there is in memory. It is rebuilt at start on a thread of its own; until that
@@ -42,10 +42,8 @@ impl Shelf {
     /// Opens a folder, which is made if it is missing. `name` labels metrics and messages.
     pub(super) fn open(name: &'static str, dir: &Path, budget: u64) -> Result<Self, StoreError> {
         let drafts = dir.join(DRAFTS);
-        if drafts.exists() {
-            fs::remove_dir_all(&drafts).map_err(StoreError::io("clear", &drafts))?;
-        }
         fs::create_dir_all(&drafts).map_err(StoreError::io("create", &drafts))?;
+        clear(&drafts).map_err(StoreError::io("clear", &drafts))?;
         let room = Arc::new(Room { name, dir: dir.to_owned(), budget, index: Mutex::default() });
         let scanned = Arc::clone(&room);
         let scan = thread::Builder::new()
@@ -87,6 +85,8 @@ impl Shelf {
     pub(super) fn draft(&self) -> Result<Draft, StoreError> {
         let drafts = self.room.dir.join(DRAFTS);
         let file = NamedTempFile::new_in(&drafts).map_err(StoreError::io("write", &drafts))?;
+        // Says that somebody is at work, see `clear`. Where files cannot be locked, a restart costs a transfer.
+        let _ = file.as_file().try_lock();
         Ok(Draft { room: Arc::clone(&self.room), file: Some(file), bytes: 0 })
     }
 
@@ -185,6 +185,17 @@ impl Room {
             warn!(store = self.name, path = %path.display(), %error, "cannot remove a file of store `{}`", self.name);
         }
     }
+}
+
+/// Removes what was left half written. What is locked is being written, by a process that we are about to replace.
+fn clear(drafts: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(drafts)? {
+        let path = entry?.path();
+        if fs::File::open(&path).is_ok_and(|draft| draft.try_lock().is_ok()) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn subfolders(dir: &Path) -> Vec<String> {
@@ -389,6 +400,18 @@ mod tests {
         drop(draft);
         assert_eq!(shelf.bytes(), 100);
         assert_eq!(fs::read_dir(dir.path().join(DRAFTS)).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_draft_that_is_being_written_survives_the_start_of_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = Shelf::open("test", dir.path(), 1000).unwrap();
+        let mut draft = old.draft().unwrap();
+        draft.write(&[1; 100]).unwrap();
+        let new = Shelf::open("test", dir.path(), 1000).unwrap();
+        new.scanned();
+        draft.shelve(name(1), Sync::None).unwrap();
+        assert_eq!(files(dir.path()), 1);
     }
 
     #[test]
