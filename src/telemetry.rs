@@ -1,8 +1,9 @@
-//! Logs and metrics: their settings, their set-up, and every metric's name.
+//! Logs and metrics: their settings, their set-up, and the names of what `http` counts.
 
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
+use metrics::{KeyName, Recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
@@ -20,6 +21,9 @@ pub const HTTP_SHED: &str = "loggia_http_shed_total";
 pub const HTTP_PANICS: &str = "loggia_http_panics_total";
 /// Gauge: open connections.
 pub const CONNECTIONS: &str = "loggia_connections";
+
+/// The page that explains every metric.
+const PAGE: &str = include_str!("../docs/METRICS.md");
 
 /// From a memory hit to a cold rendering that the request timeout ends.
 const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -119,10 +123,25 @@ pub fn metrics() -> Result<PrometheusHandle, TelemetryError> {
 
 /// The recorder behind [`metrics()`], not yet installed: a test installs it for itself alone.
 pub fn recorder() -> PrometheusRecorder {
-    PrometheusBuilder::new()
+    let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)
         .expect("the list of buckets is not empty")
-        .build_recorder()
+        .build_recorder();
+    PAGE.lines().for_each(|line| describe(&recorder, line));
+    recorder
+}
+
+/// Tells what a metric means, from its row of the page: `| name | kind | labels | meaning |`.
+fn describe(recorder: &impl Recorder, row: &'static str) {
+    let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+    let [name, kind, _, meaning] = cells[..] else { return };
+    let (name, meaning) = (KeyName::from(name.trim_matches('`')), meaning.into());
+    match kind {
+        "counter" => recorder.describe_counter(name, None, meaning),
+        "gauge" => recorder.describe_gauge(name, None, meaning),
+        "histogram" => recorder.describe_histogram(name, None, meaning),
+        _ => {}
+    }
 }
 
 /// Folds histograms for as long as it is polled.
@@ -174,6 +193,8 @@ mod tests {
             metrics::histogram!(HTTP_SECONDS, "route" => "image").record(0.004);
         });
         let text = handle.render();
+        let help = "# HELP loggia_http_request_duration_seconds Time from a request's head to the head of its answer.";
+        assert!(text.contains(help), "{text}");
         assert!(
             text.contains(r#"loggia_http_request_duration_seconds_bucket{route="image",le="0.005"} 1"#),
             "{text}"
