@@ -15,10 +15,14 @@ pub(super) struct Index {
     /// Least recently used first. Numbers only grow; files found at start have those below zero.
     pub(super) order: BTreeMap<i64, Name>,
     last: i64,
+    /// Bytes that files take on the disk.
     pub(super) bytes: u64,
     /// Bytes of drafts, which take room as well.
     pub(super) drafted: u64,
 }
+
+/// What file systems give out at least: a file of a few bytes takes as much of the disk.
+pub(super) const BLOCK: u64 = 4096;
 
 /// One file.
 pub(super) struct Slot {
@@ -33,6 +37,10 @@ impl Slot {
         Self { bytes, order, token: Arc::default() }
     }
 
+    fn room(&self) -> u64 {
+        self.bytes.saturating_add(BLOCK - 1) / BLOCK * BLOCK
+    }
+
     pub(super) fn in_use(&self) -> bool {
         Arc::strong_count(&self.token) > 1
     }
@@ -40,7 +48,7 @@ impl Slot {
 
 impl Index {
     pub(super) fn insert(&mut self, name: Name, slot: Slot) {
-        self.bytes += slot.bytes;
+        self.bytes += slot.room();
         self.order.insert(slot.order, name);
         self.slots.insert(name, slot);
     }
@@ -48,7 +56,7 @@ impl Index {
     pub(super) fn remove(&mut self, name: Name) -> Option<Slot> {
         let slot = self.slots.remove(&name)?;
         self.order.remove(&slot.order);
-        self.bytes -= slot.bytes;
+        self.bytes -= slot.room();
         Some(slot)
     }
 

@@ -309,15 +309,40 @@ impl Drop for Draft {
 mod tests {
     use super::*;
     use crate::store::Key;
+    use crate::store::index::BLOCK;
 
     fn name(n: u8) -> Name {
         Name::of(&Key::new([n.to_string().as_str()]))
+    }
+
+    fn blocks(count: usize) -> usize {
+        count * BLOCK as usize
+    }
+
+    fn open(dir: &Path, budget: usize) -> Shelf {
+        let shelf = Shelf::open("test", dir, blocks(budget) as u64).unwrap();
+        shelf.scanned();
+        shelf
     }
 
     fn shelve(shelf: &Shelf, n: u8, bytes: usize) {
         let mut draft = shelf.draft().unwrap();
         draft.write(&vec![n; bytes]).unwrap();
         draft.shelve(name(n), Sync::None).unwrap();
+    }
+
+    fn held(shelf: &Shelf) -> usize {
+        shelf.bytes() as usize
+    }
+
+    #[test]
+    fn a_small_file_takes_a_block() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = open(dir.path(), 3);
+        (1..=5).for_each(|n| shelve(&shelf, n, 250));
+        assert_eq!((present(&shelf), held(&shelf)), (vec![3, 4, 5], blocks(3)));
+        shelf.remove(name(4));
+        assert_eq!(held(&shelf), blocks(2));
     }
 
     fn present(shelf: &Shelf) -> Vec<u8> {
@@ -331,85 +356,79 @@ mod tests {
     #[test]
     fn the_least_recently_used_goes_first() {
         let dir = tempfile::tempdir().unwrap();
-        let shelf = Shelf::open("test", dir.path(), 300).unwrap();
-        shelf.scanned();
-        (1..=3).for_each(|n| shelve(&shelf, n, 100));
+        let shelf = open(dir.path(), 300);
+        (1..=3).for_each(|n| shelve(&shelf, n, blocks(100)));
         shelf.find(name(1)).unwrap();
-        shelve(&shelf, 4, 150);
+        shelve(&shelf, 4, blocks(150));
         assert_eq!(present(&shelf), [1, 4]);
-        assert_eq!((shelf.bytes(), files(dir.path())), (250, 2));
+        assert_eq!((held(&shelf), files(dir.path())), (blocks(250), 2));
     }
 
     #[test]
     fn a_pinned_file_stays_and_the_budget_is_kept_as_soon_as_it_is_let_go() {
         let dir = tempfile::tempdir().unwrap();
-        let shelf = Shelf::open("test", dir.path(), 250).unwrap();
-        shelf.scanned();
-        shelve(&shelf, 1, 100);
+        let shelf = open(dir.path(), 250);
+        shelve(&shelf, 1, blocks(100));
         let (path, bytes, pin) = shelf.pin(name(1)).unwrap();
-        assert_eq!(bytes, 100);
-        (2..=4).for_each(|n| shelve(&shelf, n, 200));
+        assert_eq!(bytes, blocks(100) as u64);
+        (2..=4).for_each(|n| shelve(&shelf, n, blocks(200)));
         assert_eq!(present(&shelf), [1]);
-        shelve(&shelf, 5, 100);
+        shelve(&shelf, 5, blocks(100));
         let (.., other) = shelf.pin(name(5)).unwrap();
-        shelve(&shelf, 6, 240);
+        shelve(&shelf, 6, blocks(240));
         assert_eq!(present(&shelf), [1, 5]);
-        assert_eq!(fs::read(path).unwrap(), [1; 100]);
+        assert_eq!(fs::read(path).unwrap(), vec![1; blocks(100)]);
         drop((pin, other));
         assert_eq!(present(&shelf), [1, 5]);
-        shelve(&shelf, 6, 240);
+        shelve(&shelf, 6, blocks(240));
         assert_eq!(present(&shelf), [6]);
     }
 
     #[test]
     fn letting_go_of_a_replaced_file_does_not_let_go_of_the_new_one() {
         let dir = tempfile::tempdir().unwrap();
-        let shelf = Shelf::open("test", dir.path(), 250).unwrap();
-        shelf.scanned();
-        shelve(&shelf, 1, 100);
+        let shelf = open(dir.path(), 250);
+        shelve(&shelf, 1, blocks(100));
         let (.., old) = shelf.pin(name(1)).unwrap();
-        shelve(&shelf, 1, 120);
+        shelve(&shelf, 1, blocks(120));
         let (.., _new) = shelf.pin(name(1)).unwrap();
         drop(old);
-        shelve(&shelf, 2, 200);
+        shelve(&shelf, 2, blocks(200));
         assert_eq!(present(&shelf), [1]);
     }
 
     #[test]
     fn a_file_in_place_of_another_counts_once() {
         let dir = tempfile::tempdir().unwrap();
-        let shelf = Shelf::open("test", dir.path(), 1000).unwrap();
-        shelf.scanned();
-        shelve(&shelf, 1, 100);
-        shelve(&shelf, 1, 70);
-        assert_eq!((shelf.bytes(), files(dir.path())), (70, 1));
+        let shelf = open(dir.path(), 1000);
+        shelve(&shelf, 1, blocks(100));
+        shelve(&shelf, 1, blocks(70));
+        assert_eq!((held(&shelf), files(dir.path())), (blocks(70), 1));
         shelf.remove(name(1));
         shelf.remove(name(1));
-        assert_eq!((shelf.bytes(), files(dir.path())), (0, 0));
+        assert_eq!((held(&shelf), files(dir.path())), (blocks(0), 0));
     }
 
     #[test]
     fn drafts_take_room_and_leave_none_behind() {
         let dir = tempfile::tempdir().unwrap();
-        let shelf = Shelf::open("test", dir.path(), 300).unwrap();
-        shelf.scanned();
-        (1..=2).for_each(|n| shelve(&shelf, n, 100));
+        let shelf = open(dir.path(), 300);
+        (1..=2).for_each(|n| shelve(&shelf, n, blocks(100)));
         let mut draft = shelf.draft().unwrap();
-        draft.write(&[0; 150]).unwrap();
-        assert_eq!((present(&shelf), shelf.bytes()), (vec![2], 250));
+        draft.write(&vec![0; blocks(150)]).unwrap();
+        assert_eq!((present(&shelf), held(&shelf)), (vec![2], blocks(250)));
         drop(draft);
-        assert_eq!(shelf.bytes(), 100);
+        assert_eq!(held(&shelf), blocks(100));
         assert_eq!(fs::read_dir(dir.path().join(DRAFTS)).unwrap().count(), 0);
     }
 
     #[test]
     fn a_draft_that_is_being_written_survives_the_start_of_another() {
         let dir = tempfile::tempdir().unwrap();
-        let old = Shelf::open("test", dir.path(), 1000).unwrap();
+        let old = open(dir.path(), 1000);
         let mut draft = old.draft().unwrap();
         draft.write(&[1; 100]).unwrap();
-        let new = Shelf::open("test", dir.path(), 1000).unwrap();
-        new.scanned();
+        let _new = open(dir.path(), 1000);
         draft.shelve(name(1), Sync::None).unwrap();
         assert_eq!(files(dir.path()), 1);
     }
@@ -417,11 +436,10 @@ mod tests {
     #[test]
     fn at_start_it_knows_its_files_again_and_drops_all_others() {
         let dir = tempfile::tempdir().unwrap();
-        let shelf = Shelf::open("test", dir.path(), 1000).unwrap();
-        shelf.scanned();
-        (1..=4).for_each(|n| shelve(&shelf, n, 100));
+        let shelf = open(dir.path(), 1000);
+        (1..=4).for_each(|n| shelve(&shelf, n, blocks(100)));
         drop(shelf);
-        let path = |n: u8| name(n).path(dir.path(), 100);
+        let path = |n: u8| name(n).path(dir.path(), blocks(100) as u64);
         fs::write(dir.path().join(DRAFTS).join("left over"), "x").unwrap();
         fs::write(path(1), "cut short").unwrap();
         fs::write(path(2).with_file_name("foreign"), "x").unwrap();
@@ -431,10 +449,9 @@ mod tests {
             fs::File::options().append(true).open(path(n)).unwrap().set_modified(time).unwrap();
         }
 
-        let shelf = Shelf::open("test", dir.path(), 250).unwrap();
-        shelf.scanned();
+        let shelf = open(dir.path(), 250);
         assert_eq!(present(&shelf), [2, 4]);
-        assert_eq!((shelf.bytes(), files(dir.path())), (200, 2));
+        assert_eq!((held(&shelf), files(dir.path())), (blocks(200), 2));
         assert!(dir.path().join("notes.txt").exists(), "what lies beside the folders is not ours to remove");
         assert_eq!(fs::read_dir(dir.path().join(DRAFTS)).unwrap().count(), 0);
     }
