@@ -6,7 +6,6 @@ use std::task::{Context, Poll};
 use futures_util::FutureExt;
 use futures_util::future::Map;
 use http::{Request, Response};
-use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service, ServiceExt};
 
 use super::{Body, Stack};
@@ -35,7 +34,7 @@ where
     type Service = AroundService<F>;
 
     fn layer(&self, inner: S) -> AroundService<F> {
-        AroundService { wrap: self.wrap.clone(), inner: BoxCloneSyncService::new(inner) }
+        AroundService { wrap: self.wrap.clone(), inner: Stack::new(inner) }
     }
 }
 

@@ -1,10 +1,5 @@
 //! HTTP: connections, the outer stack of layers, bodies, headers, errors as documents.
 
-use std::convert::Infallible;
-
-use http::{Request, Response};
-use tower::util::BoxCloneSyncService;
-
 mod activity;
 pub mod app;
 mod around;
@@ -24,6 +19,7 @@ pub mod parts;
 pub mod problem;
 mod request_id;
 pub mod rescue;
+mod service;
 mod settings;
 pub mod stack;
 mod weight;
@@ -33,7 +29,5 @@ pub use client::{Client, Peer};
 pub use observe::{RouteClass, SourceName};
 pub use problem::Problem;
 pub use request_id::RequestId;
+pub use service::Stack;
 pub use settings::{Proxies, PublicUrl, Settings, SettingsError};
-
-/// The whole gateway as one service: what [`stack::stack`] makes and [`listen::serve`] serves.
-pub type Stack = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;

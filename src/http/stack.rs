@@ -9,7 +9,6 @@ use http::{Request, Response, StatusCode};
 use tokio::sync::Semaphore;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
-use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Layer, Service, ServiceBuilder, service_fn};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
@@ -82,12 +81,12 @@ pub fn operators(outer: Outer) -> Stack {
     let nothing = service_fn(async |_: Request<Body>| {
         Ok::<_, Infallible>(Problem::new(Kind::NotFound, "this listener is for operators").into())
     });
-    let answers = operated(BoxCloneSyncService::new(nothing), outer.health, Arc::clone(&public));
+    let answers = operated(Stack::new(nothing), outer.health, Arc::clone(&public));
     let stack = ServiceBuilder::new()
         .layer(around(move |req, inner| problem::spell_out(Arc::clone(&public), req, inner)))
         .layer(around(door::own_host))
         .service(answers);
-    told(BoxCloneSyncService::new(stack), outer.proxies)
+    told(Stack::new(stack), outer.proxies)
 }
 
 /// Layers 9 to 13: how much work there may be, and for how long.
@@ -118,7 +117,7 @@ where
         // 13. A backstop. A permit ends with the answer's head, not with its body.
         .layer(ConcurrencyLimitLayer::new(concurrency))
         .service(app);
-    BoxCloneSyncService::new(stack)
+    Stack::new(stack)
 }
 
 /// Layers 6 to 8: that a client can read whatever comes out, failures too.
@@ -137,14 +136,14 @@ fn readable(work: Stack, public: Arc<PublicUrl>) -> Stack {
         .map_response(|res: Response<_>| res.map(Body::new))
         .layer(CatchPanicLayer::custom(panicked))
         .service(work);
-    BoxCloneSyncService::new(stack)
+    Stack::new(stack)
 }
 
 /// Layer 5: must answer when everything further in is full.
 fn operated(answers: Stack, health: Health, public: Arc<PublicUrl>) -> Stack {
     let operators = (Arc::new(health), public);
     let short_cut = around(move |req, inner| health::short_cut(operators.clone(), req, inner));
-    BoxCloneSyncService::new(short_cut.layer(answers))
+    Stack::new(short_cut.layer(answers))
 }
 
 /// Layers 1 to 4: who asks, under which name, and what is told about it.
@@ -169,7 +168,7 @@ fn told(answers: Stack, proxies: Proxies) -> Stack {
         // work for a body that nobody gets.
         .layer(around(method::bodiless))
         .service(answers);
-    BoxCloneSyncService::new(stack)
+    Stack::new(stack)
 }
 
 #[cfg(test)]

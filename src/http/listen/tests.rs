@@ -9,7 +9,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tower::service_fn;
-use tower::util::BoxCloneSyncService;
 
 use super::*;
 
@@ -49,7 +48,7 @@ fn app<A>(answer: impl Fn(Request<Body>) -> A + Clone + Send + Sync + 'static) -
 where
     A: Future<Output = Response<Body>> + Send + 'static,
 {
-    BoxCloneSyncService::new(service_fn(move |req| {
+    Stack::new(service_fn(move |req| {
         let answer = answer(req);
         async move { Ok::<_, Infallible>(answer.await) }
     }))
