@@ -96,7 +96,7 @@ impl Guard {
 
 /// A host that may be asked, as written in the settings.
 #[derive(Clone, Debug)]
-struct Pattern {
+pub(super) struct Pattern {
     text: Arc<str>,
     host: String,
     /// Whether `host` stands for all names below it instead.
@@ -106,7 +106,7 @@ struct Pattern {
 }
 
 impl Pattern {
-    fn own(base: &Url) -> Result<Self, String> {
+    pub(super) fn own(base: &Url) -> Result<Self, String> {
         let host = base
             .host_str()
             .ok_or_else(|| format!("`{}:` has no host, expected http or https", base.scheme()))?;
@@ -114,9 +114,9 @@ impl Pattern {
         Ok(Self { text: host.into(), host: bare(host).to_owned(), below: false, port })
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let expected =
-            || format!("host `{text}`: expected `name`, `name:port` or `*.name`, without scheme and path");
+            || format!("expected `name`, `name:port` or `*.name`, without scheme and path, found `{text}`");
         let (below, rest) = text.strip_prefix("*.").map_or((false, text), |rest| (true, rest));
         let (name, port) = match rest.rsplit_once(':') {
             Some((name, port)) if !port.contains(']') => (name, Some(port.parse().map_err(|_| expected())?)),
@@ -264,7 +264,7 @@ mod tests {
             assert!(Pattern::parse(text).is_err(), "{text}");
         }
         let error = Pattern::parse("https://a.org").unwrap_err();
-        insta::assert_snapshot!(error, @"host `https://a.org`: expected `name`, `name:port` or `*.name`, without scheme and path");
+        insta::assert_snapshot!(error, @"expected `name`, `name:port` or `*.name`, without scheme and path, found `https://a.org`");
     }
 
     #[test]

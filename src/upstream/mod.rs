@@ -32,7 +32,7 @@ mod stack;
 mod wire;
 
 use error::Cause;
-use guard::SystemNames;
+use guard::{Pattern, SystemNames};
 use stack::Call;
 
 pub use error::{Halt, Phase, Place, UpstreamError};
@@ -64,7 +64,9 @@ impl Upstream {
     where
         R: Resolve + 'static,
     {
-        settings.check().map_err(|problem| UpstreamError::Settings { name: source.to_owned(), problem })?;
+        if let Some(unusable) = settings.check().first() {
+            return Err(UpstreamError::Settings { name: source.to_owned(), problem: unusable.to_string() });
+        }
         let (source, deadline) = (source.into(), settings.deadline);
         let route = stack::source(&source, names, settings)?;
         Ok(Self { source, deadline, route })
@@ -149,37 +151,60 @@ impl Default for Settings {
     }
 }
 
+/// A value that cannot be used, under the key where an operator or an adapter's author wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{key}`: {reason}")]
+pub struct Unusable {
+    /// The key.
+    pub key: &'static str,
+    /// The place in the list where that is one.
+    pub element: Option<usize>,
+    /// What was expected and what was found.
+    pub reason: String,
+}
+
 impl Settings {
-    /// What is wrong with them, in terms of the keys that an operator or an adapter's author wrote.
-    fn check(&self) -> Result<(), String> {
-        if let Some(rate) = self.rate.filter(|rate| !RATES.contains(rate)) {
-            return Err(format!(
-                "`rate` is {rate}, expected {} to {} requests per second",
-                RATES.start(),
-                RATES.end()
-            ));
-        }
-        if !CONCURRENCY.contains(&self.concurrency) {
-            let (least, most) = (CONCURRENCY.start(), CONCURRENCY.end());
-            return Err(format!("`concurrency` is {}, expected {least} to {most}", self.concurrency));
-        }
-        if HeaderValue::from_str(&self.user_agent).is_err() {
-            return Err(format!("`user_agent` is {:?}, expected printable characters", self.user_agent));
-        }
-        let durations = [
-            ("deadline", self.deadline),
-            ("attempt_timeout", self.attempt_timeout),
-            ("connect_timeout", self.connect_timeout),
-            ("body_timeout", self.body_timeout),
-            ("idle_timeout", self.idle_timeout),
+    /// Everything that keeps them from being used. Asks nobody.
+    pub fn check(&self) -> Vec<Unusable> {
+        let single = [
+            ("base", self.base.as_ref().and_then(|base| Pattern::own(base).err())),
+            ("ca_file", self.ca_file.as_deref().and_then(|file| wire::certificates(file).err())),
+            ("rate", self.rate.and_then(|rate| outside(rate, &RATES, "requests per second"))),
+            ("concurrency", outside(self.concurrency, &CONCURRENCY, "requests at a time")),
+            ("user_agent", self.unprintable()),
+            ("deadline", beyond(self.deadline)),
+            ("attempt_timeout", beyond(self.attempt_timeout)),
+            ("connect_timeout", beyond(self.connect_timeout)),
+            ("body_timeout", beyond(self.body_timeout)),
+            ("idle_timeout", beyond(self.idle_timeout)),
         ];
-        match durations.into_iter().find(|(_, found)| found.is_zero() || *found > LONGEST) {
-            Some((key, found)) => {
-                Err(format!("`{key}` is {found:?}, expected more than 0s and at most a day"))
-            }
-            None => Ok(()),
-        }
+        let single = single.into_iter().map(|(key, reason)| (key, None, reason));
+        let hosts = self.hosts.iter().enumerate();
+        let hosts = hosts.map(|(at, host)| ("hosts", Some(at), Pattern::parse(host).err()));
+        hosts
+            .chain(single)
+            .filter_map(|(key, element, reason)| Some(Unusable { key, element, reason: reason? }))
+            .collect()
     }
+
+    fn unprintable(&self) -> Option<String> {
+        let printable = HeaderValue::from_str(&self.user_agent).is_ok();
+        (!printable).then(|| format!("expected printable characters, found {:?}", self.user_agent))
+    }
+}
+
+fn outside<N>(found: N, bounds: &RangeInclusive<N>, what: &str) -> Option<String>
+where
+    N: PartialOrd + fmt::Display + fmt::Debug,
+{
+    let (least, most) = (bounds.start(), bounds.end());
+    // `1e-300` is not to be told with its zeros.
+    (!bounds.contains(&found)).then(|| format!("expected {least} to {most} {what}, found `{found:?}`"))
+}
+
+fn beyond(found: Duration) -> Option<String> {
+    let usable = !found.is_zero() && found <= LONGEST;
+    (!usable).then(|| format!("expected more than 0s and at most a day, found {found:?}"))
 }
 
 #[cfg(test)]
@@ -201,33 +226,38 @@ mod tests {
     fn settings_that_cannot_be_used_are_told() {
         let of = Settings::default;
         let rate = |rate| problem(Settings { rate: Some(rate), ..of() });
-        insta::assert_snapshot!(rate(0.0), @"source `maps`: `rate` is 0, expected 0.001 to 10000 requests per second");
+        insta::assert_snapshot!(rate(0.0), @"source `maps`: `rate`: expected 0.001 to 10000 requests per second, found `0.0`");
         for wrong in [-1.0, 1e-300, 1e300, f64::INFINITY, f64::NAN] {
             assert!(rate(wrong).contains("`rate`"), "{wrong}");
         }
         insta::assert_snapshot!(
             problem(Settings { concurrency: 0, ..of() }),
-            @"source `maps`: `concurrency` is 0, expected 1 to 1024"
+            @"source `maps`: `concurrency`: expected 1 to 1024 requests at a time, found `0`"
         );
         insta::assert_snapshot!(
             problem(Settings { deadline: Duration::from_secs(100_000), ..of() }),
-            @"source `maps`: `deadline` is 100000s, expected more than 0s and at most a day"
+            @"source `maps`: `deadline`: expected more than 0s and at most a day, found 100000s"
         );
         insta::assert_snapshot!(
             problem(Settings { hosts: vec!["a.org/x".to_owned()], ..of() }),
-            @"source `maps`: host `a.org/x`: expected `name`, `name:port` or `*.name`, without scheme and path"
+            @"source `maps`: `hosts`: expected `name`, `name:port` or `*.name`, without scheme and path, found `a.org/x`"
         );
         insta::assert_snapshot!(
             problem(Settings { ca_file: Some("missing.pem".into()), ..of() }),
-            @"source `maps`: `ca_file` `missing.pem`: No such file or directory (os error 2)"
+            @"source `maps`: `ca_file`: cannot read `missing.pem`: No such file or directory (os error 2)"
         );
         insta::assert_snapshot!(
             problem(Settings { ca_file: Some("Cargo.toml".into()), ..of() }),
-            @"source `maps`: `ca_file` `Cargo.toml`: expected certificates in PEM form"
+            @"source `maps`: `ca_file`: expected certificates in PEM form, found none in `Cargo.toml`"
         );
+        let broken = tempfile::NamedTempFile::new().unwrap();
+        let pem = "-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n";
+        std::fs::write(&broken, pem).unwrap();
+        let told = problem(Settings { ca_file: Some(broken.path().to_owned()), ..of() });
+        assert!(told.contains("holds a broken certificate: "), "{told}");
         insta::assert_snapshot!(
             problem(Settings { user_agent: "a\nb".to_owned(), ..of() }),
-            @r#"source `maps`: `user_agent` is "a\nb", expected printable characters"#
+            @r#"source `maps`: `user_agent`: expected printable characters, found "a\nb""#
         );
     }
 

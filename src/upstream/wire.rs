@@ -90,13 +90,19 @@ impl Service<Call> for Wire {
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, String> {
+/// The certificates in a file. Whether they are any is seen only when a client is to trust them.
+pub(super) fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, String> {
     let shown = path.display();
-    let pem = std::fs::read(path).map_err(|error| format!("`ca_file` `{shown}`: {error}"))?;
-    match reqwest::Certificate::from_pem_bundle(&pem) {
-        Ok(found) if !found.is_empty() => Ok(found),
-        _ => Err(format!("`ca_file` `{shown}`: expected certificates in PEM form")),
+    let pem = std::fs::read(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+    let none = || format!("expected certificates in PEM form, found none in `{shown}`");
+    let found = reqwest::Certificate::from_pem_bundle(&pem).map_err(|_| none())?;
+    if found.is_empty() {
+        return Err(none());
     }
+    let client = reqwest::Client::builder().tls_built_in_root_certs(false);
+    let client = found.iter().cloned().fold(client, reqwest::ClientBuilder::add_root_certificate);
+    client.build().map_err(|error| format!("`{shown}` holds a broken certificate: {}", root(&error)))?;
+    Ok(found)
 }
 
 /// Sorts the causes of the transport. Its own texts hold whole addresses and are not kept.
