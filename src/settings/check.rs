@@ -1,24 +1,25 @@
 //! Rules across sections: what is well-formed but would not work. Opens no socket.
 
-use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
 
 use url::Url;
 
-use super::Settings;
 use super::problem::{Key, Problem};
 use super::source::Source;
+use super::{Settings, bounds, cache};
+use crate::adapter::catalogue::{Catalogue, Driver};
+use crate::adapter::declared::SiteError;
 use crate::adapter::input::Kind;
-use crate::serve::offer::{ImageOverride, ImageSettings};
-use crate::{http, imaging};
+use crate::http::{self, PublicUrl};
+use crate::serve::offer::ImageSettings;
+use crate::upstream::Unusable;
 
 /// Everything that is wrong with settings as a whole.
 pub(super) fn check(settings: &Settings) -> Vec<Problem> {
-    let mut problems = server(&settings.server);
-    problems.extend(cache(settings));
-    problems.extend(limits(&settings.limits));
-    problems.extend(image(&settings.image));
+    let mut problems = bounds::check(settings);
+    problems.extend(server(&settings.server));
+    problems.extend(cache::check(settings));
     problems.extend(height_without_width(settings.image.max_height, &settings.image));
     if settings.sources.is_empty() {
         let problem = Problem::missing(Key::default(), "sources");
@@ -27,110 +28,61 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
         );
     }
     for (name, source) in &settings.sources {
-        let table = Key::of(["sources", name]);
         problems.extend(source_name(name));
+        let table = Key::of(["sources", name]);
         let height = height_without_width(source.image.max_height, &settings.image.with(&source.image));
-        problems.extend(common(source).into_iter().chain(height).map(|problem| problem.within(&table)));
+        let mut own = bounds::check_source(source);
+        own.extend(common(source).into_iter().chain(height));
+        own.extend(asking(source, &settings.catalogue));
+        problems.extend(own.into_iter().map(|problem| problem.within(&table)));
     }
     problems
+}
+
+/// What is no mistake and yet worth knowing of a gateway that is known at this address.
+pub(super) fn remarks(settings: &Settings, public: &PublicUrl) -> Vec<Problem> {
+    let server = &settings.server;
+    let elsewhere = server.listen.ip().is_unspecified() && server.public_url.is_none();
+    let unknown = elsewhere.then(|| {
+        let sentence = format!(
+            "`server.public_url` is not set: every address in a document begins with `{public}`, which only this machine can open"
+        );
+        Problem::named(Key::of(["server", "public_url"]), sentence)
+            .hint("expected what clients use, such as `https://iiif.example.org`")
+    });
+    unknown.into_iter().chain(cache::remark(settings)).collect()
 }
 
 fn server(server: &http::Settings) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if server.admin == Some(server.listen) {
-        let sentence = format!("`{}` is the address of `server.listen` already", server.listen);
+    if let Some(admin) = server.admin.filter(|admin| collide(*admin, server.listen)) {
+        let sentence = match admin == server.listen {
+            true => format!("`{admin}` is the address of `server.listen` already"),
+            false => format!("`{admin}` and `{}` of `server.listen` cannot be had both", server.listen),
+        };
         problems.push(Problem::new(Key::of(["server", "admin"]), sentence).hint("give it a port of its own"));
     }
-    let times = [
-        ("header_timeout", server.header_timeout, "no request could arrive in time"),
-        ("request_timeout", server.request_timeout, "no answer could be made in time"),
-    ];
-    for (name, time, why) in times.into_iter().filter(|(_, time, _)| time.is_zero()) {
-        let sentence = format!("expected a time longer than `0s`, found `{time}`");
-        problems.push(Problem::new(Key::of(["server", name]), sentence).hint(why));
+    if let Some((url, usual)) = server.public_url.as_ref().and_then(|url| Some((url, unusual(url)?))) {
+        let sentence = format!("`{url}` is not how addresses are written, expected `{usual}`");
+        problems.push(Problem::new(Key::of(["server", "public_url"]), sentence));
     }
     problems
 }
 
-fn limits(limits: &imaging::Settings) -> Vec<Problem> {
-    let numbers = [("memory", *limits.memory), ("max_pixels", limits.max_pixels)];
-    let none = numbers.into_iter().filter(|(_, number)| *number == 0);
-    none.map(|(name, _)| {
-        Problem::new(Key::of(["limits", name]), "expected more than `0`, found `0`")
-            .hint("no picture could be made")
-    })
-    .collect()
+/// Whether the system would refuse the second of two listeners. Port 0 is another one each time.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    // `[::]` takes what comes to addresses of the older kind, too.
+    let all = |ip: IpAddr, of: IpAddr| ip.is_unspecified() && (ip.is_ipv6() || of.is_ipv4());
+    let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
+    one.port() == other.port() && one.port() != 0 && (a == b || all(a, b) || all(b, a))
 }
 
-fn cache(settings: &Settings) -> Vec<Problem> {
-    let dir = &settings.cache.dir;
-    let key = Key::of(["cache", "dir"]);
-    let uncreatable = creatable(dir)
-        .err()
-        .map(|error| Problem::new(key.clone(), format!("cannot create `{}`: {error}", dir.display())));
-    let inside = settings.sources.iter().filter_map(|(name, source)| {
-        let inputs = settings.catalogue.get(&source.adapter)?.inputs();
-        let folder = inputs.iter().find(|input| input.kind == Kind::Folder)?.name;
-        let folder = real(Path::new(source.inputs.get(folder)?.as_str()?))?;
-        real(dir)?.starts_with(folder).then(|| {
-            let sentence = format!("this lies inside the folder of source `{name}`");
-            Problem::new(key.clone(), sentence).hint("what is cached would be served as if it were a master")
-        })
-    });
-    uncreatable.into_iter().chain(inside).collect()
-}
-
-/// A path without links and `..`, as far as it exists.
-fn real(path: &Path) -> Option<PathBuf> {
-    let path = std::path::absolute(path).ok()?;
-    path.ancestors().find_map(|above| {
-        let rest = path.strip_prefix(above).ok()?;
-        Some(above.canonicalize().ok()?.join(rest))
-    })
-}
-
-/// Whether a folder is there or could be made.
-fn creatable(folder: &Path) -> io::Result<()> {
-    for above in folder.ancestors().filter(|above| *above != Path::new("")) {
-        match above.metadata() {
-            Ok(metadata) if !metadata.is_dir() => {
-                return Err(io::Error::other(format!("`{}` is a file", above.display())));
-            }
-            Ok(metadata) if metadata.permissions().readonly() => {
-                return Err(io::Error::other(format!("`{}` is read-only", above.display())));
-            }
-            Ok(_) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-fn image(image: &ImageSettings) -> Vec<Problem> {
-    let all =
-        ImageOverride { tile: Some(image.tile), max_area: Some(image.max_area), ..ImageOverride::default() };
-    picture(&all)
-}
-
-/// The rules for the numbers of `[image]`, wherever it stands; keys are counted from the table that holds it.
-fn picture(image: &ImageOverride) -> Vec<Problem> {
-    let number = |name: &str, expected: &str, found: Option<u64>| {
-        found.map(|found| {
-            let key = Key::of(["image", name]);
-            Problem::new(key, format!("expected {expected}, found the number `{found}`"))
-        })
-    };
-    let tile = image.tile.filter(|tile| !(64..=4096).contains(tile)).map(u64::from);
-    let max_area = image.max_area.filter(|area| *area == 0);
-    [
-        number("tile", "a tile size from 64 to 4096 pixels", tile),
-        number("max_area", "a number of pixels, at least 1", max_area),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+/// How a browser would write an address that is written otherwise: ids are compared letter by letter, and
+/// stand in headers.
+fn unusual(url: &PublicUrl) -> Option<String> {
+    let usual = Url::parse(url.as_str()).ok()?.to_string();
+    let usual = usual.trim_end_matches('/');
+    (usual != url.as_str()).then(|| usual.to_owned())
 }
 
 /// *Image API 3.0, 5.2*: `maxHeight` needs `maxWidth` beside it. `own` is the height that the table itself gives,
@@ -161,92 +113,74 @@ fn source_name(name: &str) -> Option<Problem> {
 
 /// Rules for the keys that every source takes; keys are counted from the source.
 fn common(source: &Source) -> Vec<Problem> {
-    let mut problems = picture(&source.image);
-    if let Some(rate) = source.rate.filter(|rate| !(rate.is_finite() && *rate > 0.0)) {
-        let sentence = format!("expected requests per second, more than 0, found `{rate}`");
-        problems.push(Problem::new(Key::of(["rate"]), sentence));
-    }
+    let mut problems = Vec::new();
     if let Some(rights) = source.rights.as_ref().filter(|rights| !is_uri(rights)) {
         let problem = Problem::new(Key::of(["rights"]), format!("`{rights}` is no http(s) address"));
         problems.push(problem.hint("expected one of creativecommons.org or rightsstatements.org, e.g. `http://rightsstatements.org/vocab/InC/1.0/`"));
     }
-    if let Some(provider) = source.provider.as_ref().filter(|provider| !is_uri(&provider.id)) {
-        let sentence = format!("`{}` is no http(s) address", provider.id);
-        problems.push(
-            Problem::new(Key::of(["provider", "id"]), sentence)
-                .hint("expected one such as `https://library.example.org`"),
-        );
-    }
-    for (at, host) in source.hosts.iter().enumerate().filter(|(_, host)| !is_host_pattern(host)) {
-        let problem = Problem::new(Key::of(["hosts"]).element(at), format!("`{host}` is no host"));
-        problems
-            .push(problem.hint("expected `files.example.org`, `files.example.org:8443` or `*.example.org`"));
-    }
-    if let Some((file, error)) =
-        source.ca_file.as_ref().and_then(|file| Some((file, std::fs::File::open(file).err()?)))
-    {
-        let sentence = format!("cannot read `{}`: {error}", file.display());
-        problems.push(Problem::new(Key::of(["ca_file"]), sentence));
+    if let Some(provider) = &source.provider {
+        let key = |name| Key::of(["provider", name]);
+        let pages = provider.homepage.iter().enumerate();
+        let pages = pages.map(|(at, page)| (key("homepage").element(at).join(&Key::of(["id"])), &page.id));
+        let logo = provider.logo.iter().map(|logo| (key("logo"), logo));
+        let addresses = [(key("id"), &provider.id)].into_iter().chain(pages).chain(logo);
+        let wrong = addresses.filter(|(_, address)| !is_uri(address)).map(|(key, address)| {
+            Problem::new(key, format!("`{address}` is no http(s) address"))
+                .hint("expected one such as `https://library.example.org`")
+        });
+        problems.extend(wrong);
     }
     problems
+}
+
+/// Whether its system could be asked; keys are counted from the source.
+fn asking(source: &Source, catalogue: &Catalogue) -> Vec<Problem> {
+    let operator = source.upstream();
+    let own: Vec<Problem> = operator.check().into_iter().map(|unusable| at_key(unusable, source)).collect();
+    let driver = catalogue.get(&source.adapter);
+    let Some(Driver::Declared(definition)) = driver.filter(|_| own.is_empty()) else { return own };
+    let signed = definition.inputs().filter(|input| input.kind == Kind::Url && has_user(source, input.name));
+    let signed = signed.map(|input| {
+        Problem::concealed(Key::of([input.name]), "expected an address without user name and password")
+    });
+    let bound = match definition.upstream(&source.inputs, operator) {
+        Ok(settings) => settings.check().into_iter().map(|unusable| at_key(unusable, source)).collect(),
+        Err(SiteError::Base(reason)) => {
+            vec![Problem::named(Key::default(), format!("adapter `{}`: {reason}", source.adapter))]
+        }
+        // Told already, with its key.
+        Err(SiteError::Setting { .. }) => Vec::new(),
+    };
+    signed.chain(bound).collect()
+}
+
+/// At the key that the operator wrote, or at the source where the value came from its adapter.
+fn at_key(unusable: Unusable, source: &Source) -> Problem {
+    let Unusable { key, element, .. } = unusable;
+    let written = match element {
+        // The hosts of the definition follow those of the operator.
+        Some(element) => (element < source.hosts.len()).then(|| Key::of([key]).element(element)),
+        None => (Source::KEYS.contains(&key) || source.inputs.contains_key(key)).then(|| Key::of([key])),
+    };
+    match written {
+        Some(key) => Problem::new(key, unusable.reason),
+        None => Problem::named(Key::default(), format!("adapter `{}`: {unusable}", source.adapter)),
+    }
+}
+
+/// Nobody would be asked at such an address: they belong into settings of their own.
+fn has_user(source: &Source, name: &str) -> bool {
+    let url = source.inputs.get(name).and_then(|value| Url::parse(value.as_str()?).ok());
+    url.is_some_and(|url| !url.username().is_empty() || url.password().is_some())
 }
 
 fn is_uri(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
 
-/// `host`, `host:port`, `*.host`.
-fn is_host_pattern(pattern: &str) -> bool {
-    let (host, port) = match pattern.rsplit_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (pattern, None),
-    };
-    let host = host.strip_prefix("*.").unwrap_or(host);
-    let label = |label: &str| {
-        let inside = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        !label.is_empty()
-            && label.len() <= 63
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.chars().all(inside)
-    };
-    host.len() <= 253
-        && host.split('.').all(label)
-        && port.is_none_or(|port| port.parse().is_ok_and(|port: u16| port > 0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hosts_are_told_from_other_things() {
-        for good in [
-            "example.org",
-            "files.example.org:8443",
-            "*.example.org",
-            "localhost",
-            "192.0.2.1",
-            "a_b.example",
-        ] {
-            assert!(is_host_pattern(good), "{good}");
-        }
-        for bad in [
-            "",
-            "*",
-            "*.",
-            "https://example.org",
-            "example.org/path",
-            "a..b",
-            "-a.org",
-            "a:0",
-            "a:99999",
-            "a b",
-            "f*.org",
-        ] {
-            assert!(!is_host_pattern(bad), "{bad}");
-        }
-    }
 
     #[test]
     fn source_names_are_parts_of_addresses() {
@@ -259,22 +193,40 @@ mod tests {
     }
 
     #[test]
-    fn detours_do_not_hide_where_a_path_leads() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path().canonicalize().unwrap();
-        std::fs::create_dir_all(folder.join("masters/a")).unwrap();
-        std::os::unix::fs::symlink("masters", folder.join("link")).unwrap();
-        let cache = folder.join("masters/cache/b");
-        for detour in ["masters/a/../cache/b", "link/cache/b", "link/a/../../masters/cache/b"] {
-            assert_eq!(real(&folder.join(detour)), Some(cache.clone()), "{detour}");
+    fn two_listeners_need_two_places() {
+        for (one, other, expected) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080", true),
+            ("127.0.0.1:8080", "127.0.0.1:9090", false),
+            ("127.0.0.1:8080", "10.0.0.7:8080", false),
+            ("127.0.0.1:8080", "0.0.0.0:8080", true),
+            ("127.0.0.1:8080", "[::]:8080", true),
+            ("0.0.0.0:8080", "[::]:8080", true),
+            ("0.0.0.0:8080", "[::1]:8080", false),
+            ("[::1]:8080", "[::]:8080", true),
+            ("[::ffff:127.0.0.1]:8080", "127.0.0.1:8080", true),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+        ] {
+            let (a, b) = (one.parse().unwrap(), other.parse().unwrap());
+            assert_eq!((collide(a, b), collide(b, a)), (expected, expected), "{one} and {other}");
         }
     }
 
     #[test]
-    fn a_folder_below_a_file_cannot_be_made() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("file"), "").unwrap();
-        assert!(creatable(&folder.path().join("a/b/c")).is_ok());
-        assert!(creatable(&folder.path().join("file/b")).is_err());
+    fn public_addresses_are_written_as_browsers_write_them() {
+        for (text, usual) in [
+            ("https://iiif.example.org", None),
+            ("https://example.org/iiif", None),
+            ("http://[::1]:8080", None),
+            ("HTTPS://example.org", Some("https://example.org")),
+            ("https://example.org:443/iiif", Some("https://example.org/iiif")),
+            ("https://example.org/a b", Some("https://example.org/a%20b")),
+            ("https://example.org/../b", Some("https://example.org/b")),
+            ("https://example.org\n", Some("https://example.org")),
+            ("https:example.org", Some("https://example.org")),
+            ("https://bücher.example", Some("https://xn--bcher-kva.example")),
+        ] {
+            let url = PublicUrl::try_from(text.to_owned()).unwrap();
+            assert_eq!(unusual(&url).as_deref(), usual, "{text}");
+        }
     }
 }

@@ -107,7 +107,8 @@ fn describe(found: Unexpected<'_>) -> String {
         Unexpected::Bool(value) => format!("`{value}`"),
         Unexpected::Unsigned(value) => format!("the number `{value}`"),
         Unexpected::Signed(value) => format!("the number `{value}`"),
-        Unexpected::Float(value) => format!("the number `{value}`"),
+        // `1e300` is not to be told with its zeros.
+        Unexpected::Float(value) => format!("the number `{value:?}`"),
         Unexpected::Str(text) => format!("the text `{text}`"),
         Unexpected::Seq => "a list".to_owned(),
         Unexpected::Map => "a table".to_owned(),
@@ -162,11 +163,11 @@ mod tests {
             wrong(Unexpected::Float(0.5), "u64"),
         ];
         insta::assert_snapshot!(sentences.join("\n"), @r"
-        ``: expected `true` or `false`, found the text `yes`
-        ``: expected a whole number from 1 to 4294967295, found the number `-1`
-        ``: expected a text in quotes, found `true`
-        ``: expected a table, found a list
-        ``: expected a whole number, at least 0, found the number `0.5`
+        expected `true` or `false`, found the text `yes`
+        expected a whole number from 1 to 4294967295, found the number `-1`
+        expected a text in quotes, found `true`
+        expected a table, found a list
+        expected a whole number, at least 0, found the number `0.5`
         ");
     }
 

@@ -221,21 +221,15 @@ impl Origin {
     }
 
     fn paragraph(&self, place: &Place, problem: &Problem) -> String {
-        let (mut paragraph, indent) = match place {
+        match place {
             Place::File(span) => {
                 let (quote, gutter) = self.document.quote(span);
-                (format!("{}: {problem}\n{quote}", self.document.position(span)), gutter + 1)
+                let hints = problem.hints(gutter + 1);
+                format!("{}: {problem}\n{quote}{hints}", self.document.position(span))
             }
-            Place::Variable(variable) => (format!("environment variable {variable}: {problem}"), 2),
-            Place::Nowhere => (format!("{}: {problem}", self.document.name()), 2),
-        };
-        for hint in &problem.hints {
-            for (at, line) in hint.lines().enumerate() {
-                let bullet = if at == 0 { '=' } else { ' ' };
-                paragraph.push_str(&format!("\n{}{bullet} {line}", " ".repeat(indent)));
-            }
+            Place::Variable(variable) => format!("environment variable {variable}: {}", problem.paragraph()),
+            Place::Nowhere => format!("{}: {}", self.document.name(), problem.paragraph()),
         }
-        paragraph
     }
 }
 

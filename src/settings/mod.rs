@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde::Deserialize;
 
+mod bounds;
+mod cache;
 mod check;
 mod document;
 mod fault;
@@ -21,6 +23,7 @@ use source::Source;
 use value::Surroundings;
 
 use crate::adapter::catalogue::{Catalogue, Unusable};
+use crate::http::PublicUrl;
 use crate::serve::offer::ImageSettings;
 use crate::{http, imaging, store, telemetry};
 
@@ -54,6 +57,11 @@ impl Settings {
         load::read::<Self>(file, environment)?
             .complete(|settings, origin| settings.settle_in(around, origin))
             .check(check::check)
+    }
+
+    /// What is no mistake and yet worth knowing, of a gateway that clients reach at this address.
+    pub fn remarks(&self, public: &PublicUrl) -> Vec<Problem> {
+        check::remarks(self, public)
     }
 
     /// Relative paths begin at the folder of the file, wherever the gateway was started, and the

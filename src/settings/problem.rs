@@ -147,6 +147,23 @@ impl Problem {
         self
     }
 
+    /// The whole of it without a place, on lines of its own.
+    pub fn paragraph(&self) -> String {
+        format!("{self}{}", self.hints(2))
+    }
+
+    /// A line for each hint, so far in; the first begins with the end of the line above.
+    pub(super) fn hints(&self, indent: usize) -> String {
+        let mut lines = String::new();
+        for hint in &self.hints {
+            for (at, line) in hint.lines().enumerate() {
+                let bullet = if at == 0 { '=' } else { ' ' };
+                lines.push_str(&format!("\n{}{bullet} {line}", " ".repeat(indent)));
+            }
+        }
+        lines
+    }
+
     /// Whether there is nothing more to say once the other problem is told: it is about the same
     /// key or a table around it, or about what this one misses.
     pub(super) fn follows_from(&self, other: &Problem) -> bool {
@@ -171,7 +188,8 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, kind, .. } = self;
         match (kind, key.0.split_last()) {
-            (Kind::Value(sentence) | Kind::Concealed(sentence), _) => write!(f, "`{key}`: {sentence}"),
+            (Kind::Value(sentence) | Kind::Concealed(sentence), Some(_)) => write!(f, "`{key}`: {sentence}"),
+            (Kind::Value(sentence) | Kind::Concealed(sentence), None) => f.write_str(sentence),
             (Kind::Name(sentence), _) => f.write_str(sentence),
             (Kind::Missing(name), None) => write!(f, "there is no section `{name}`"),
             (Kind::Missing(name), _) => write!(f, "`{key}` needs the key `{name}`"),

@@ -11,6 +11,7 @@ use crate::adapter::record::{Agent, Entry};
 use crate::iiif::presentation::text::LanguageMap;
 use crate::serve::offer::ImageOverride;
 use crate::units::Duration;
+use crate::upstream;
 
 /// `[sources.NAME]`.
 #[derive(Clone, PartialEq, Deserialize)]
@@ -107,6 +108,19 @@ impl Source {
             ca_file: None,
             image: ImageOverride::default(),
             inputs,
+        }
+    }
+
+    /// How its operator wants the system to be asked.
+    pub fn upstream(&self) -> upstream::Settings {
+        let usual = upstream::Settings::default();
+        upstream::Settings {
+            hosts: self.hosts.clone(),
+            allow_private: self.allow_private,
+            ca_file: self.ca_file.clone(),
+            rate: self.rate,
+            concurrency: self.concurrency.map_or(usual.concurrency, NonZeroUsize::get),
+            ..usual
         }
     }
 }

@@ -158,11 +158,12 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     ) -> Result<V::Value, Fault> {
         match &self.value.kind {
             ValueKind::String(variant) => text(variant).deserialize_enum(name, variants, visitor),
-            ValueKind::Table(table) => visitor.visit_enum(MapAccessDeserializer::new(Entries {
-                rest: table.iter(),
-                current: None,
-                reader: self,
-            })),
+            ValueKind::Table(table) if table.keys().any(|key| variants.contains(&key.as_str())) => visitor
+                .visit_enum(MapAccessDeserializer::new(Entries {
+                    rest: table.iter(),
+                    current: None,
+                    reader: self,
+                })),
             _ => Err(Fault::new(Cause::Wrong(format!("expected {}", either(variants))))),
         }
     }

@@ -199,7 +199,7 @@ fn a_secret_in_a_section_is_followed_too() {
 #[test]
 fn relative_paths_of_a_source_begin_beside_the_file() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("ca.pem"), "").unwrap();
+    fs::copy("tests/fixtures/tls/ca.pem", folder.path().join("ca.pem")).unwrap();
     fs::create_dir(folder.path().join("masters")).unwrap();
     let file = folder.path().join("loggia.toml");
     fs::write(&file, "[sources.maps]\nadapter = 'folder'\npath = 'masters'\nca_file = 'ca.pem'").unwrap();

@@ -2,14 +2,16 @@
 
 use std::fmt::Debug;
 use std::fs;
+use std::path::Path;
 
 use loggia::adapter::catalogue::Catalogue;
 use loggia::adapter::declared::{BUILTIN, builtin};
 use loggia::adapter::input::{Kind, Need};
 use loggia::serve::offer::{ImageOverride, ImageSettings};
 use loggia::settings::Settings;
+use loggia::settings::load::Environment;
 use loggia::settings::source::Source;
-use loggia::units::Duration;
+use loggia::units::{Bytes, Duration};
 use loggia::{http, imaging, store, telemetry, upstream};
 use serde::de::DeserializeOwned;
 
@@ -143,4 +145,77 @@ fn inputs_of_adapters_are_documented_as_they_are() {
     let documented: Vec<Row> = rows("What adapters ask for");
     let documented: Vec<&[String]> = documented.iter().map(|row| &row[..4]).collect();
     assert_eq!(documented, expected);
+}
+
+/// What the settings of the museum are with these variables, each written `NAME=value`.
+fn museum(variables: &[&str]) -> Result<Settings, String> {
+    let variables = variables.iter().map(|variable| variable.split_once('=').unwrap());
+    let environment: Environment =
+        variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    Settings::load(Path::new("config/museum.toml"), &environment).map_err(|report| report.to_string())
+}
+
+#[test]
+fn variables_in_examples_are_understood() {
+    for file in ["docs/SETTINGS.md", "config/museum.toml"] {
+        let text = fs::read_to_string(file).unwrap();
+        let words = text.split(|c: char| c.is_whitespace() || c == '`');
+        let words = words.map(|word| word.trim_end_matches([',', '.', ';']));
+        let variables: Vec<&str> =
+            words.filter(|word| word.starts_with("LOGGIA__") && word.contains('=')).collect();
+        assert!(variables.len() >= 2, "{file}");
+        for variable in &variables {
+            museum(&[variable]).unwrap_or_else(|message| panic!("{file}: {message}"));
+        }
+    }
+}
+
+/// The last value that is too small, if there is one, the least, the most, and the first that is too large.
+fn edges(kind: &str, least: &str, most: &str) -> [Option<String>; 4] {
+    let (least, most) = (least.to_owned(), most.to_owned());
+    let (below, above) = match kind {
+        "whole number" => {
+            let number = |text: &str| text.parse::<i64>().unwrap();
+            (Some((number(&least) - 1).to_string()), (number(&most) + 1).to_string())
+        }
+        "number" => (Some("0.0009".to_owned()), format!("{most}.1")),
+        "size" => {
+            let bytes = |text: &str| *text.parse::<Bytes>().unwrap();
+            (bytes(&least).checked_sub(1).map(|below| below.to_string()), (bytes(&most) + 1).to_string())
+        }
+        "time" => {
+            let millis = |text: &str| text.parse::<Duration>().unwrap().as_millis();
+            let below = millis(&least).checked_sub(1).map(|below| format!("{below}ms"));
+            (below, format!("{}ms", millis(&most) + 1))
+        }
+        other => panic!("no edges of a {other}"),
+    };
+    [below, Some(least), Some(most), Some(above)]
+}
+
+#[test]
+fn bounds_are_documented_as_they_are() {
+    let mut bounded = Vec::new();
+    for (heading, prefix) in [
+        ("`[server]`", "SERVER"),
+        ("`[cache]`", "CACHE"),
+        ("`[limits]`", "LIMITS"),
+        ("`[image]`", "IMAGE"),
+        ("`[sources.NAME]`", "SOURCES__PHOTOGRAPHS"),
+    ] {
+        for row in rows(heading) {
+            let Some((kind, range)) = row[1].split_once(", ") else { continue };
+            let Some((least, most)) = range.split_once(" to ") else { continue };
+            let key = code(&row[0]).unwrap().to_uppercase();
+            // A limit on the height needs one on the width.
+            let width = "LOGGIA__IMAGE__MAX_WIDTH=1000";
+            let accepted =
+                |value: &str| museum(&[width, &format!("LOGGIA__{prefix}__{key}={value}")]).is_ok();
+            let told = edges(kind, least, most);
+            let found = told.each_ref().map(|value| value.as_deref().is_some_and(accepted));
+            assert_eq!(found, [false, true, true, false], "{heading} `{key}`: {told:?}");
+            bounded.push(key);
+        }
+    }
+    assert!(bounded.len() >= 18, "{bounded:?}");
 }
