@@ -20,6 +20,9 @@ impl Check {
         let settings = Settings::load(&self.config.file, environment)?;
         writeln!(out, "`{}` is fine", self.config.file.display())?;
         summary(&settings, out)?;
+        for remark in settings.remarks(&settings.server.public_url(settings.server.listen)) {
+            writeln!(out, "\nnote: {}", remark.paragraph())?;
+        }
         Ok(())
     }
 }

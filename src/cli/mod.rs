@@ -24,8 +24,8 @@ Examples:
 
 Exit codes:
    0  done
-   1  something else went wrong
-  64  the command line is wrong
+   1  something else went wrong; `probe`: there is no such item
+  64  the command line is wrong; `probe`: there is no such source
   69  a source does not answer, or not as its adapter expects
   70  a fault of the gateway itself
   78  the settings are wrong; every mistake is printed with its place";
@@ -92,6 +92,9 @@ pub enum Failure {
     /// The settings are wrong.
     #[error("{0}")]
     Settings(#[from] Report),
+    /// The command line names something that is not there.
+    #[error("{0}")]
+    Usage(String),
     /// A source does not answer, or not as its adapter expects.
     #[error("{0}")]
     Source(String),
@@ -105,13 +108,23 @@ pub enum Failure {
 
 impl Failure {
     fn other(error: impl Into<anyhow::Error>) -> Self {
-        Self::Other(format!("{:#}", error.into()))
+        let mut told = String::new();
+        for cause in error.into().chain().map(ToString::to_string) {
+            match told.as_str() {
+                "" => told = cause,
+                // Some say themselves what caused them.
+                already if already.ends_with(&cause) => {}
+                _ => told += &format!(": {cause}"),
+            }
+        }
+        Self::Other(told)
     }
 
     /// What the shell is told.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Settings(_) => Exit::Settings,
+            Self::Usage(_) => Exit::Usage,
             Self::Source(_) => Exit::Unavailable,
             Self::System(_) | Self::Other(_) => Exit::Other,
         }
@@ -165,12 +178,22 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::store::StoreError;
 
     #[test]
     fn every_end_has_its_number() {
         assert_eq!(end(|| Ok(())), Exit::Done);
         assert_eq!(end(|| Err(Failure::Source("away".to_owned()))), Exit::Unavailable);
         assert_eq!(end(|| panic!("a test wants to see what becomes of this")), Exit::Internal);
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = std::io::Error::other("the disk is gone");
+        let error = StoreError::Io { doing: "write", path: "cache".into(), source: cause };
+        assert_eq!(Failure::other(error).to_string(), "cannot write `cache`: the disk is gone");
+        let error = anyhow::Error::from(std::io::Error::other("in use")).context("cannot listen");
+        assert_eq!(Failure::other(error).to_string(), "cannot listen: in use");
     }
 
     #[test]

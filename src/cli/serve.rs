@@ -13,6 +13,7 @@ use crate::iiif::presentation::Version;
 use crate::serve::present::Uris;
 use crate::settings::Settings;
 use crate::settings::load::Environment;
+use crate::store::StoreError;
 use crate::{assemble, telemetry};
 
 /// How long work that nobody waits for any more may take to end.
@@ -36,11 +37,19 @@ impl Serve {
             let started = |address, public: &PublicUrl| announce(&settings, address, public, out);
             let served = assemble::serve(&settings, metrics, stop()?, started).await;
             upkeep.abort();
-            served.map_err(Failure::other)
+            served.map_err(failure)
         });
         // What still blocks now (a dead network mount) must not keep the process.
         runtime.shutdown_timeout(LAST);
         served
+    }
+}
+
+/// The folder is the one thing that only `serve` makes; the store knows it, but not its key.
+fn failure(error: anyhow::Error) -> Failure {
+    match error.downcast_ref::<StoreError>() {
+        Some(error) => Failure::Other(format!("`cache.dir`: {error}")),
+        None => Failure::other(error),
     }
 }
 
@@ -66,5 +75,8 @@ fn announce(settings: &Settings, address: SocketAddr, public: &PublicUrl, out: &
         lines += &format!("  {name:<14}  {}\n", collection(Place::Source { source: name.clone() }));
     }
     lines += "\nOpen one of these in a IIIF viewer, or follow a manifest in it. Ctrl-C stops.\n";
+    for remark in settings.remarks(public) {
+        lines += &format!("\nnote: {}\n", remark.paragraph());
+    }
     let _ = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
 }
