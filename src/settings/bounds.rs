@@ -15,8 +15,8 @@ const CONNECTIONS: RangeInclusive<usize> = 1..=1_000_000;
 const PATIENCE: RangeInclusive<Duration> = Duration::millis(1)..=Duration::days(1);
 const DRAIN: RangeInclusive<Duration> = Duration::secs(0)..=Duration::days(1);
 const ROOM: RangeInclusive<Bytes> = Bytes::new(0)..=Bytes::gib(1 << 20);
-/// Less does not hold a single photograph.
-const WORK: RangeInclusive<Bytes> = Bytes::mib(16)..=Bytes::gib(1 << 20);
+/// Less does not hold one photograph as cameras take them.
+const WORK: RangeInclusive<Bytes> = Bytes::mib(64)..=Bytes::gib(1 << 20);
 /// The largest pictures that were ever put together have less.
 const PIXELS: RangeInclusive<u64> = 1..=1_000_000_000_000;
 /// Two lanes share the 512 threads that the runtime has for such work.

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Settings;
 use super::problem::{Key, Problem};
+use super::{NO_PATH, Settings};
 use crate::adapter::input::Kind;
 
 /// What becomes of a folder that is to be made and written in.
@@ -22,7 +22,7 @@ enum Prospect {
 pub(super) fn check(settings: &Settings) -> Vec<Problem> {
     let dir = &settings.cache.dir;
     if dir.as_os_str().is_empty() {
-        return vec![Problem::new(key(), "expected the path of a folder, found nothing")];
+        return vec![Problem::new(key(), NO_PATH)];
     }
     let hopeless = match prospect(dir) {
         Prospect::Hopeless(sentence) => Some(Problem::new(key(), sentence)),

@@ -27,6 +27,9 @@ use crate::http::PublicUrl;
 use crate::serve::offer::ImageSettings;
 use crate::{http, imaging, store, telemetry};
 
+/// A path that would lead to wherever it begins.
+const NO_PATH: &str = "expected the path of a folder, found nothing";
+
 /// A whole settings file.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -93,8 +96,11 @@ impl Settings {
     /// Adds the adapters of the operator's own folder.
     fn read_adapters(&mut self, beside: &Path) -> (Vec<Unusable>, Vec<Problem>) {
         let Some(folder) = &mut self.adapters else { return Default::default() };
-        *folder = beside.join(&*folder);
         let key = Key::of(["adapters"]);
+        if folder.as_os_str().is_empty() {
+            return (Vec::new(), vec![Problem::new(key, NO_PATH)]);
+        }
+        *folder = beside.join(&*folder);
         match Catalogue::with_folder(folder) {
             Ok((catalogue, unusable)) => {
                 self.catalogue = catalogue;
