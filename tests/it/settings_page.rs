@@ -7,6 +7,7 @@ use std::path::Path;
 use loggia::adapter::catalogue::Catalogue;
 use loggia::adapter::declared::{BUILTIN, builtin};
 use loggia::adapter::input::{Kind, Need};
+use loggia::iiif::address::Address;
 use loggia::serve::offer::{ImageOverride, ImageSettings};
 use loggia::settings::Settings;
 use loggia::settings::load::Environment;
@@ -218,4 +219,38 @@ fn bounds_are_documented_as_they_are() {
         }
     }
     assert!(bounded.len() >= 18, "{bounded:?}");
+}
+
+#[test]
+fn addresses_that_are_promised_are_answered() {
+    for file in ["docs/SETTINGS.md", "config/museum.toml"] {
+        let text = fs::read_to_string(file).unwrap();
+        // In backticks, or at the start of a word in a comment; a quoted path is one of the disk.
+        let words = text.split(|c: char| c.is_whitespace() || "`,;()".contains(c));
+        let addresses: Vec<&str> = words.filter(|word| word.starts_with('/')).collect();
+        assert!(addresses.contains(&"/metrics"), "{file}");
+        for address in addresses {
+            assert!(Address::parse(address).is_ok(), "{file} promises `{address}`");
+        }
+    }
+}
+
+#[test]
+fn the_changelog_names_every_key() {
+    let changelog = fs::read_to_string("CHANGELOG.md").unwrap();
+    let sections = [
+        fields::<http::Settings>(),
+        fields::<telemetry::Settings>(),
+        fields::<store::Settings>(),
+        fields::<imaging::Settings>(),
+        fields::<ImageSettings>(),
+    ];
+    let of_sources = Source::KEYS.map(str::to_owned).into_iter().filter(|key| key != "image");
+    let missing: Vec<String> = sections
+        .into_iter()
+        .flatten()
+        .chain(of_sources)
+        .filter(|key| !changelog.contains(&format!("`{key}`")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
