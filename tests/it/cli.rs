@@ -183,9 +183,12 @@ fn as_nobody(folder: &Path, words: &[&str]) -> Command {
     let mut command = loggia(folder, words);
     if folder.metadata().unwrap().uid() == 0 {
         fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
-        // Where this one lies may be closed to others.
+        // Where this one lies may be closed to others. Not written by this process: another test that starts a
+        // program at that moment would hold the file open, and what is open for writing cannot be started.
         let binary = folder.join("loggia");
-        fs::copy(env!("CARGO_BIN_EXE_loggia"), &binary).unwrap();
+        assert!(
+            Command::new("cp").arg(env!("CARGO_BIN_EXE_loggia")).arg(&binary).status().unwrap().success()
+        );
         command = Command::new(binary);
         command.args(words).env_clear().current_dir(folder).uid(NOBODY).gid(NOBODY);
     }
