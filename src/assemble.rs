@@ -34,7 +34,7 @@ use crate::settings::Settings;
 use crate::settings::source::Source as SourceSettings;
 use crate::store::{Disk, Files, Memory, Tiered};
 use crate::telemetry;
-use crate::upstream::{self, Upstream};
+use crate::upstream::Upstream;
 
 /// Listens and answers until `stop` ends, then lets running requests finish. `started` is told
 /// the address once everything is in place.
@@ -192,15 +192,7 @@ fn adapter(settings: &Settings, name: &str, source: &SourceSettings) -> anyhow::
 
 /// Binds a definition to the system that a source names.
 fn declared(definition: &Arc<Definition>, name: &str, source: &SourceSettings) -> anyhow::Result<Declared> {
-    let operator = upstream::Settings {
-        hosts: source.hosts.clone(),
-        allow_private: source.allow_private,
-        ca_file: source.ca_file.clone(),
-        rate: source.rate,
-        concurrency: source.concurrency.map_or(upstream::Settings::default().concurrency, |most| most.get()),
-        ..upstream::Settings::default()
-    };
-    let upstream = Upstream::new(name, definition.upstream(&source.inputs, operator)?)?;
+    let upstream = Upstream::new(name, definition.upstream(&source.inputs, source.upstream())?)?;
     let config = SourceConfig { name: name.to_owned(), settings: source.inputs.clone() };
     Ok(Declared::new(Arc::clone(definition), &config, upstream)?)
 }
