@@ -150,7 +150,61 @@ pub(super) fn version(entry: &Entry) -> String {
     format!("{:x}-{:x}", entry.len, changed.as_nanos())
 }
 
-/// The file's name without its last dot: some readers take every id that ends in `.jpg` for an image.
+/// The file's name without the dot of its ending, since some readers and proxies judge an id by what
+/// follows its last dot: `p1.jpg` is `p1-jpg`. Where a name has no plain ending there is nothing to
+/// replace, and a mark that no ending has keeps it apart: `p1-jpg` is `p1-jpg_`.
 fn canvas_id(name: &str) -> String {
-    name.rsplit_once('.').map_or_else(|| name.to_owned(), |(stem, ending)| format!("{stem}-{ending}"))
+    let is_plain =
+        |ending: &str| !ending.is_empty() && ending.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match name.rsplit_once('.').filter(|(_, ending)| is_plain(ending)) {
+        Some((stem, ending)) => format!("{stem}-{ending}"),
+        None => format!("{name}_"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What [`canvas_id`] was made from. That there is a way back means that no two names share an id.
+    fn name_of(id: &str) -> String {
+        match (id.strip_suffix('_'), id.rsplit_once('-')) {
+            (Some(name), _) => name.to_owned(),
+            (None, Some((stem, ending))) => format!("{stem}.{ending}"),
+            (None, None) => panic!("`{id}` is no id of a canvas"),
+        }
+    }
+
+    #[test]
+    fn ids_of_canvases_read_like_their_files() {
+        for (name, id) in [
+            ("p1.jpg", "p1-jpg"),
+            ("p-1.tif", "p-1-tif"),
+            ("map of Paris.tar.gz", "map of Paris.tar-gz"),
+            ("a-jpg", "a-jpg_"),
+            ("p.1-tif", "p.1-tif_"),
+            ("scan", "scan_"),
+            ("placeholder", "placeholder_"),
+            ("end.", "end._"),
+            ("a.jpg~", "a.jpg~_"),
+        ] {
+            assert_eq!(canvas_id(name), id);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn different_names_have_different_ids(name in r"([ab.\-_]|\PC){1,12}") {
+            prop_assert_eq!(name_of(&canvas_id(&name)), name);
+        }
+
+        #[test]
+        fn no_id_ends_like_a_file(name in r"[a.\-_~]{1,8}(\.[a-z]{1,4})?") {
+            let id = canvas_id(&name);
+            let ending = id.rsplit_once('.').map_or("_", |(_, ending)| ending);
+            prop_assert!(!ending.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{}", id);
+        }
+    }
 }
