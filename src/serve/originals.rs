@@ -74,7 +74,7 @@ impl Originals {
         media: &MediaId,
         version: &str,
     ) -> Result<Box<dyn Master>, ServeError> {
-        let key = Key::new(["original", &source.name, media.as_str(), version]);
+        let key = Key::new(["original", &source.name, &source.identity, media.as_str(), version]);
         // Files that cannot be read are files that are not there.
         if let Ok(Some(file)) = self.files.open(&key).await {
             return Ok(Box::new(Reader::new(Fetched::Kept(file))));

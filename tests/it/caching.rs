@@ -145,6 +145,21 @@ async fn four_hundred_pages_without_sizes_cost_one_small_read_each_and_only_once
     assert_eq!((archive.dam.asked("/files/"), counts.of(PROBES)), (400, 400));
 }
 
+/// Ids and versions of two systems may well be the same.
+#[tokio::test]
+async fn another_system_under_the_same_name_has_its_own_masters() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = format!("[cache]\ndir = '{}'\n", dir.path().join("cache").display());
+    let size = async |width, height| {
+        let archive = Archive::start(&[Page::of(quarters(width, height))]).await;
+        let gateway = TestGateway::start(&format!("{cache}{}", archive.source(""))).await;
+        let picture = gateway.image("/iiif/3/image/dam/7%2F1/full/max/0/default.png").await;
+        (picture.width, picture.height)
+    };
+    assert_eq!(size(300, 200).await, (300, 200));
+    assert_eq!(size(200, 300).await, (200, 300));
+}
+
 /// MediaWiki's pages are all open: a list of them says enough.
 #[tokio::test]
 async fn a_list_costs_no_question_for_every_item_in_it() {
