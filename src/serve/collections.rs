@@ -67,8 +67,11 @@ impl Collections {
 
     async fn read(&self, source: &Arc<Source>, leaf: &Leaf) -> Result<Collected, ServeError> {
         let found = all(source, leaf).await;
-        let Collection { label, parent, members } =
-            found.map_err(|error| ServeError::from_adapter(&source.name, "collection", error))?;
+        let Collection { label, parent, members } = found.map_err(|error| match error {
+            // It may say that the collection is hidden.
+            AdapterError::Description { .. } => missing(leaf),
+            error => ServeError::from_adapter(&source.name, "collection", error),
+        })?;
         // Made before the stream: a closure inside of it could not be sent between threads.
         let asked: Vec<_> = members.items.into_iter().map(|member| self.visible(source, member)).collect();
         let visible: Vec<Option<Member>> = stream::iter(asked).buffered(ASKED).try_collect().await?;
@@ -94,6 +97,10 @@ impl Collections {
         };
         Ok((decide(access, Action::Discover) == Verdict::Allowed).then_some(member))
     }
+}
+
+fn missing(leaf: &Leaf) -> ServeError {
+    ServeError::NotFound { kind: "collection", id: leaf.to_string() }
 }
 
 /// All pages of a collection as one, up to [`MOST`] members.

@@ -162,7 +162,12 @@ impl Gate {
     /// Access to the description of an item.
     pub async fn record(&self, source: &str, item: &str) -> Result<RecordGrant, ServeError> {
         let source = self.sources.get(source)?;
-        let known = self.records.get(source, &ItemId::from(item)).await?;
+        let known = match self.records.get(source, &ItemId::from(item)).await {
+            Err(error) if is_missing(&error) => {
+                return Err(ServeError::NotFound { kind: "item", id: item.to_owned() });
+            }
+            known => known?,
+        };
         allow(known.record().access, Action::Describe, "item", item)?;
         let described = self.records.described(source, &known).await?;
         Ok(RecordGrant { source: Arc::clone(source), described })
@@ -180,7 +185,7 @@ impl Gate {
         let id = MediaId::from(media);
         let item = source.adapter.item_of(&id).ok_or_else(missing)?;
         let known = match self.records.get(source, &item).await {
-            Err(ServeError::NotFound { .. }) => return Err(missing()),
+            Err(error) if is_missing(&error) => return Err(missing()),
             known => known?,
         };
         let (image, access) = known.image(&id).ok_or_else(missing)?;
@@ -191,6 +196,12 @@ impl Gate {
     async fn facts_of(&self, placed: &Placed) -> Result<ImageFacts, ServeError> {
         self.facts.get(&placed.source, &placed.image, placed.known.version_of(&placed.image)).await
     }
+}
+
+/// Whether there is nothing, as far as anybody may learn. What cannot be read may say that its item
+/// is hidden: from outside the two must look alike, and the source has told its operator why.
+fn is_missing(error: &ServeError) -> bool {
+    matches!(error, ServeError::NotFound { .. } | ServeError::Unreadable { .. })
 }
 
 /// One decision turned into going on or not.

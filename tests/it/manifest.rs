@@ -177,26 +177,73 @@ async fn descriptions_lie_beside_the_file_or_in_the_folder() {
     }
 }
 
+/// Status, headers and words of an answer, with one id in the place of another.
+async fn answer(gateway: &TestGateway, address: &str, id: &str, instead: &str) -> (u16, String) {
+    let (head, body) = gateway.get(address).await.into_parts();
+    let mut headers = head.headers;
+    let request = headers.remove("x-request-id").unwrap();
+    let words = format!("{headers:?}\n{}", String::from_utf8_lossy(&body));
+    let words = words.replace(request.to_str().unwrap(), "4711").replace("content-length", "");
+    (head.status.as_u16(), words.replace(id, instead))
+}
+
+/// A description that cannot be read may have said that its item is hidden. So nobody learns that
+/// there is one, let alone what it says.
 #[tokio::test]
-async fn a_description_that_cannot_be_read_is_named_with_its_line() {
+async fn what_is_behind_a_broken_description_looks_like_nothing_at_all() {
+    let info = "access = 'hidden'\nrequired_statement = 'Donor: Jane Roe, do not publish'";
     let (gateway, masters) = maps([
         ("book/p1.png", tiny()),
-        ("book/info.toml", b"label = 'fine'\nlabell = 'not so'".to_vec()),
-        ("good.png", tiny()),
+        ("book/info.toml", info.into()),
+        ("rack/book/p1.png", tiny()),
+        ("rack/info.toml", info.into()),
+        ("one.png", tiny()),
+        ("one.png.toml", info.into()),
+        ("fine.png", tiny()),
     ])
     .await;
-    for address in ["/iiif/3/manifest/maps/book", "/iiif/3/image/maps/book%2Fp1.png/full/max/0/default.jpg"] {
-        let res = gateway.get(address).await;
-        assert_eq!(res.status(), StatusCode::BAD_GATEWAY, "{address}");
-        let problem: Value = serde_json::from_slice(res.body()).unwrap();
-        let detail = problem["detail"].as_str().unwrap();
-        assert!(
-            detail.contains("`book/info.toml`") && detail.contains("line 2") && detail.contains("labell"),
-            "{detail}"
-        );
+    for (broken, missing) in
+        [("book", "boot"), ("rack", "rags"), ("rack%2Fbook", "rags%2Fbook"), ("one.png", "two.png")]
+    {
+        let file = |id: &str| if id.ends_with(".png") { id.to_owned() } else { format!("{id}%2Fp1.png") };
+        let mut pairs = Vec::new();
+        for address in [
+            "/iiif/manifest/maps/{}",
+            "/iiif/3/manifest/maps/{}",
+            "/iiif/2/manifest/maps/{}",
+            "/iiif/2/sequence/maps/{}/normal",
+            "/iiif/3/canvas/maps/{}/p1-png",
+            "/iiif/3/canvas/maps/{}/placeholder",
+            "/iiif/3/annotations/maps/{}/p1-png/painting",
+            "/iiif/2/annotations/maps/{}/p1-png/painting/1",
+            "/iiif/3/collection/maps/{}",
+            "/iiif/2/collection/maps/{}/part-1",
+            "/item/maps/{}",
+        ] {
+            pairs.push((address.replace("{}", broken), address.replace("{}", missing)));
+        }
+        for address in [
+            "/iiif/3/image/maps/{}",
+            "/iiif/3/image/maps/{}/info.json",
+            "/iiif/2/image/maps/{}/info.json",
+            "/iiif/3/image/maps/{}/full/max/0/default.jpg",
+            "/iiif/2/image/maps/{}/full/full/0/default.png",
+            "/iiif/3/image/maps/{}/5000,0,1,1/max/0/default.jpg",
+        ] {
+            pairs.push((address.replace("{}", &file(broken)), address.replace("{}", &file(missing))));
+        }
+        let plain = |id: &str| id.replace("%2F", "/");
+        for (address, nowhere) in pairs {
+            let (status, told) = answer(&gateway, &address, &plain(broken), "ID").await;
+            assert_eq!(status, 404, "{address}: {told}");
+            assert_eq!((status, told), answer(&gateway, &nowhere, &plain(missing), "ID").await, "{address}");
+        }
     }
-    let listed = gateway.document("/iiif/3/collection/maps").await.to_string();
-    assert!(listed.contains("good.png") && !listed.contains("/book"), "{listed}");
+    for version in [2, 3] {
+        let listed = gateway.document(&format!("/iiif/{version}/collection/maps")).await.to_string();
+        assert!(listed.contains("fine.png"), "{listed}");
+        assert!(!["book", "rack", "one.png"].iter().any(|id| listed.contains(id)), "{listed}");
+    }
     // Mended, it is there: neither the refusal nor the list without it lasts.
     masters.put("book/info.toml", "label = 'mended'");
     gateway.a_moment();
@@ -204,6 +251,26 @@ async fn a_description_that_cannot_be_read_is_named_with_its_line() {
     assert_eq!(manifest["label"], json!({ "none": ["mended"] }));
     let listed = gateway.document("/iiif/3/collection/maps").await.to_string();
     assert!(listed.contains("mended"), "{listed}");
+    // The description of the whole folder speaks for everything.
+    masters.put("info.toml", info);
+    gateway.a_moment();
+    for address in ["/iiif/3/collection/maps", "/iiif/3/manifest/maps/fine.png"] {
+        let res = gateway.get(address).await;
+        assert_eq!(res.status(), StatusCode::NOT_FOUND, "{address}");
+        assert!(!String::from_utf8_lossy(res.body()).contains("info.toml"), "{address}");
+    }
+}
+
+/// Who runs the gateway may know, and has to.
+#[tokio::test]
+async fn a_broken_description_is_named_to_the_operator() {
+    let masters = Masters::with([("book/p1.png", tiny()), ("book/info.toml", b"\nlabell = 'x'".to_vec())]);
+    let file = masters.path().join("loggia.toml");
+    std::fs::write(&file, masters.source("maps", "")).unwrap();
+    let settings = loggia::cli::load(&file).unwrap_or_else(|report| panic!("{report}"));
+    let Err(error) = loggia::assemble::probe(&settings, "maps", "book").await else { panic!("it is broken") };
+    let error = format!("{error:#}");
+    assert!(error.contains("`book/info.toml`: line 2: unknown field `labell`"), "{error}");
 }
 
 /// Closed unless open: who has not signed in may read of what needs a login, and see no pixel; of what

@@ -97,6 +97,12 @@ impl Description {
     }
 
     fn read(tree: &Tree, path: &Path) -> Result<Option<Self>, Unreadable> {
+        let read = Self::parse(tree, path);
+        tree.report(path, read.as_ref().err().map(|unreadable| unreadable.problem.as_str()));
+        read
+    }
+
+    fn parse(tree: &Tree, path: &Path) -> Result<Option<Self>, Unreadable> {
         let unreadable = |problem| Unreadable { path: path.to_string_lossy().into_owned(), problem };
         let Some(text) = tree.text(path).map_err(|error| unreadable(error.to_string()))? else {
             return Ok(None);

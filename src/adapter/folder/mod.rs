@@ -8,8 +8,10 @@
 //! every folder above it, the root's included. A link opens no way around that: the folders above
 //! its target count as well. A hidden folder is no collection; one for people who signed in is
 //! listed, and what is in it is closed like itself. A description that is there and cannot be
-//! read might have said anything, so it closes its item and all that is below it.
+//! read might have said anything, so it closes its item and all that is below it, and what is wrong
+//! with it goes to the log.
 
+mod complaints;
 mod description;
 mod item;
 mod listing;

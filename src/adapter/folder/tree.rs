@@ -12,6 +12,7 @@ use cap_std::fs::{Dir, FileType, Metadata};
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 
+use super::complaints::Complaints;
 use crate::imaging;
 
 /// Descriptions are written by hand: nobody writes more.
@@ -28,6 +29,7 @@ pub(super) struct Tree {
     dir: Dir,
     /// A record is asked for every few seconds; its files are not opened again as long as none was changed.
     images: Cache<(PathBuf, u64, Option<SystemTime>), bool>,
+    complaints: Complaints,
 }
 
 /// A name in a folder, before anything else is asked.
@@ -61,7 +63,7 @@ impl Tree {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let root = path.canonicalize()?;
         let dir = Dir::open_ambient_dir(&root, ambient_authority())?;
-        Ok(Self { root, dir, images: Cache::new(REMEMBERED) })
+        Ok(Self { root, dir, images: Cache::new(REMEMBERED), complaints: Complaints::default() })
     }
 
     /// Another folder has another one.
@@ -123,6 +125,18 @@ impl Tree {
         let text = String::from_utf8(bytes)
             .map_err(|error| io::Error::other(format!("it is not UTF-8: {error}")))?;
         Ok(Some(text))
+    }
+
+    /// Tells the operator what is wrong with a description, if anything is and it is news.
+    pub(super) fn report(&self, path: &Path, problem: Option<&str>) {
+        match problem {
+            Some(problem) if self.complaints.is_news(path, problem) => {
+                let path = self.root.join(path);
+                tracing::warn!(path = %path.display(), problem, "a description cannot be read: nobody is told of what it describes");
+            }
+            Some(_) => {}
+            None => self.complaints.settle(path),
+        }
     }
 
     /// Whether a file is an image, told by its first bytes and not by its name.
