@@ -1,10 +1,13 @@
 //! What is in a source: collections of folders, the top one, and long ones in parts.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use serde_json::Value;
 
+use crate::support::crawl::crawl;
 use crate::support::gateway::{PUBLIC, TestGateway};
-use crate::support::masters::{Masters, tiny};
+use crate::support::masters::{Masters, fixture, tiny};
 
 /// The members of a collection of 3.0: type and the end of their address.
 fn members(collection: &Value) -> Vec<(String, String)> {
@@ -82,6 +85,34 @@ async fn the_top_unites_all_sources() {
     assert_eq!(top["members"].as_array().unwrap().len(), 2);
     let home = gateway.get("/").await;
     assert_eq!(home.headers()["location"], format!("{PUBLIC}/iiif/3/collection/top"));
+}
+
+/// The first page may be damaged, or all of them.
+#[tokio::test]
+async fn thumbnails_of_a_list_answer() {
+    let broken = fixture("rgb.png")[..20].to_vec();
+    let masters = Masters::with([
+        ("book/p1.png", broken.clone()),
+        ("book/p2.png", tiny()),
+        ("lost/p1.png", broken.clone()),
+        ("lost/p2.png", broken.clone()),
+        ("map.png", broken),
+    ]);
+    let gateway = TestGateway::start(&masters.source("maps", "")).await;
+    let root = gateway.document("/iiif/3/collection/maps").await;
+    let book = root["items"][0]["thumbnail"][0]["id"].as_str().unwrap();
+    assert!(book.contains("/image/maps/book%2Fp2.png/"), "{book}");
+    gateway.image(book).await;
+    assert_eq!(members(&root), pairs(&[("Manifest", "book"), ("Manifest", "lost"), ("Manifest", "map.png")]));
+    assert_eq!((root["items"][1].get("thumbnail"), root["items"][2].get("thumbnail")), (None, None));
+    for version in [2, 3] {
+        crawl(&gateway, &format!("/iiif/{version}/collection/maps")).await;
+    }
+    // Mended, it has one.
+    masters.put("map.png", tiny());
+    gateway.advance(Duration::from_secs(31));
+    let root = gateway.document("/iiif/3/collection/maps").await;
+    assert!(root["items"][2].get("thumbnail").is_some(), "{root:#}");
 }
 
 #[tokio::test]

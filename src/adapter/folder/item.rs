@@ -41,7 +41,7 @@ impl<'a> Item<'a> {
     }
 
     /// The item as a list shows it; of its images no more are looked at than it takes to find an
-    /// open one. Where a description cannot be read, access is left to the record, which will say why.
+    /// open one of which there are pictures. Where a description cannot be read, access is left to the record, which will say why.
     pub(super) fn listed(self, walk: &mut Walk<'_>, mut images: impl Iterator<Item = Entry>) -> Listed {
         let name = LanguageMap::none(self.name);
         let (label, access, thumbnail) = match &self.told {
@@ -49,7 +49,10 @@ impl<'a> Item<'a> {
             Ok((description, access)) => {
                 let thumbnail = images.find(|image| {
                     let own = description.canvas_access(&image.name).unwrap_or(*access);
-                    own <= *access && walk.access_to(self.place, image).is_ok_and(|above| above <= *access)
+                    let above = walk.access_to(self.place, image);
+                    own <= *access
+                        && above.is_ok_and(|above| above <= *access)
+                        && walk.tree.is_readable(image)
                 });
                 let media = thumbnail.map(|image| MediaId::from(self.place.id_of(&image.name)));
                 (description.label().unwrap_or(name), Some(*access), media)

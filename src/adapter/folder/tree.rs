@@ -13,7 +13,7 @@ use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use super::complaints::Complaints;
-use crate::imaging;
+use crate::imaging::{self, ImagingError};
 
 /// Descriptions are written by hand: nobody writes more.
 const LONGEST: u64 = 1 << 20;
@@ -28,9 +28,13 @@ pub(super) struct Tree {
     root: PathBuf,
     dir: Dir,
     /// A record is asked for every few seconds; its files are not opened again as long as none was changed.
-    images: Cache<(PathBuf, u64, Option<SystemTime>), bool>,
+    images: Cache<Version, bool>,
+    readable: Cache<Version, bool>,
     complaints: Complaints,
 }
+
+/// A file as it was when it was last changed.
+type Version = (PathBuf, u64, Option<SystemTime>);
 
 /// A name in a folder, before anything else is asked.
 #[derive(Debug)]
@@ -63,7 +67,8 @@ impl Tree {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let root = path.canonicalize()?;
         let dir = Dir::open_ambient_dir(&root, ambient_authority())?;
-        Ok(Self { root, dir, images: Cache::new(REMEMBERED), complaints: Complaints::default() })
+        let (images, readable) = (Cache::new(REMEMBERED), Cache::new(REMEMBERED));
+        Ok(Self { root, dir, images, readable, complaints: Complaints::default() })
     }
 
     /// Another folder has another one.
@@ -141,18 +146,40 @@ impl Tree {
 
     /// Whether a file is an image, told by its first bytes and not by its name.
     pub(super) fn is_image(&self, file: &Entry) -> bool {
-        let key = (file.path.clone(), file.len, file.modified);
-        if let Some(known) = self.images.get(&key) {
+        self.told(&self.images, file, |content| {
+            let mut head = Vec::with_capacity(imaging::MAGIC);
+            content.take(imaging::MAGIC as u64).read_to_end(&mut head)?;
+            Ok(imaging::kind(&head).is_some())
+        })
+    }
+
+    /// Whether the header of an image can be read, so that pictures can be made of it.
+    pub(super) fn is_readable(&self, image: &Entry) -> bool {
+        self.told(&self.readable, image, |mut content| {
+            match imaging::header(&mut content, &imaging::Limits::default()) {
+                Err(ImagingError::Read(error)) => Err(error),
+                header => Ok(header.is_ok()),
+            }
+        })
+    }
+
+    /// What a look into a file tells, remembered until the file is changed.
+    fn told(
+        &self,
+        known: &Cache<Version, bool>,
+        file: &Entry,
+        look: impl FnOnce(File) -> io::Result<bool>,
+    ) -> bool {
+        let version = (file.path.clone(), file.len, file.modified);
+        if let Some(known) = known.get(&version) {
             return known;
         }
-        let mut head = Vec::with_capacity(imaging::MAGIC);
-        let read = self.read(file).and_then(|file| file.take(imaging::MAGIC as u64).read_to_end(&mut head));
-        let is_image = imaging::kind(&head).is_some();
+        let told = self.read(file).and_then(look);
         // What could not be read today may be readable tomorrow.
-        if read.is_ok() {
-            self.images.insert(key, is_image);
+        if let Ok(told) = told {
+            known.insert(version, told);
         }
-        read.is_ok() && is_image
+        told.unwrap_or(false)
     }
 
     /// How many files were opened to tell what they are.

@@ -17,8 +17,11 @@ use super::*;
 use crate::adapter::record::{Access, Member};
 use crate::iiif::presentation::text::LanguageMap;
 
-/// So many first bytes make a file a JPEG, as far as a folder looks.
-const IMAGE: &[u8] = &[0xff, 0xd8, 0xff, 0xe0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+/// The header of a GIF, which is all that a folder looks at.
+const IMAGE: &[u8] = b"GIF89a\x01\0\x01\0\0\0\0";
+
+/// An image by its first bytes, without the rest of its header.
+const BROKEN: &[u8] = &[0xff, 0xd8, 0xff, 0xe0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// What is said of a description that is no file, or not one of the source.
 const NO_FILE: &str = "expected a regular file, or a link to one inside of the source's folder";

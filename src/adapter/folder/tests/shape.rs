@@ -43,6 +43,18 @@ async fn images_are_told_by_content_and_not_by_name() {
 }
 
 #[tokio::test]
+async fn the_first_image_that_can_be_read_stands_for_the_item() {
+    let masters = Masters::with(&["book/2.jpg", "book/3.jpg"])
+        .file("book/1.jpg", BROKEN)
+        .file("lost/1.jpg", BROKEN)
+        .file("map.jpg", BROKEN);
+    let items = masters.open().list(None).await.unwrap().items;
+    let told: Vec<_> = items.iter().map(|item| (item.id.as_str(), item.thumbnail.as_ref())).collect();
+    assert_eq!(told, [("book", Some(&"book/2.jpg".into())), ("lost", None), ("map.jpg", None)]);
+    assert_eq!(canvases(&masters.record("book").await.unwrap()), ["1.jpg", "2.jpg", "3.jpg"]);
+}
+
+#[tokio::test]
 async fn a_file_inside_an_item_is_no_item_but_its_bytes_are_there() {
     let masters = Masters::with(&["book/p1.jpg"]);
     assert!(is_missing(masters.record("book/p1.jpg").await));
