@@ -78,8 +78,10 @@ impl Collections {
         Ok(Collected { label, parent, members: visible.into_iter().flatten().collect() })
     }
 
-    async fn visible(&self, source: &Arc<Source>, member: Member) -> Result<Option<Member>, ServeError> {
-        let Member::Item(listed) = &member else { return Ok(Some(member)) };
+    async fn visible(&self, source: &Arc<Source>, mut member: Member) -> Result<Option<Member>, ServeError> {
+        let Member::Item(listed) = &mut member else { return Ok(Some(member)) };
+        // To look into every file of a list would cost too much; what is known is known.
+        listed.thumbnail.take_if(|media| self.records.refuses(source, media));
         let access = match listed.access {
             Some(access) => access,
             None => match self.records.get(source, &listed.id).await {

@@ -41,7 +41,7 @@ const BELIEVED: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub struct Facts {
     memory: Arc<Cache<Name, ImageFacts>>,
-    refused: Arc<Cache<Name, (ServeError, SystemTime)>>,
+    refused: Arc<Cache<FileName, Refusal>>,
     learned: Arc<AtomicU64>,
     flights: Flights<Name, ImageFacts>,
     store: Arc<dyn Store>,
@@ -65,13 +65,28 @@ impl From<&imaging::Header> for ImageFacts {
     }
 }
 
-/// One version of one file.
+/// One file of one source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Name {
+struct FileName {
     source: String,
     identity: String,
     media: MediaId,
+}
+
+/// One version of one file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Name {
+    file: FileName,
     version: String,
+}
+
+/// Why a file is no image, as far as it was looked at.
+#[derive(Clone, Debug)]
+struct Refusal {
+    version: String,
+    error: ServeError,
+    /// When it is looked at again.
+    until: SystemTime,
 }
 
 impl Facts {
@@ -89,7 +104,8 @@ impl Facts {
         }
     }
 
-    /// How many headers have been read since the start: while it stays the same, nothing new is known.
+    /// How many files have told what they are, or that they are no image: while it stays the same,
+    /// nothing new is known.
     pub fn learned(&self) -> u64 {
         self.learned.load(Ordering::Acquire)
     }
@@ -117,11 +133,26 @@ impl Facts {
             return Ok(facts);
         }
         let now = self.clock.now();
-        if let Some((error, _)) = self.refused.get(&name).filter(|(_, until)| now < *until) {
-            return Err(error);
+        if let Some(refusal) = self.refusal(&name).filter(|refusal| now < refusal.until) {
+            return Err(refusal.error);
         }
         let (this, source) = (self.clone(), Arc::clone(source));
         self.flights.join(name.clone(), move || async move { this.learn(&source, name).await }).await
+    }
+
+    /// Whether an image was none when it was last looked at: its source's word for it is worth nothing.
+    pub fn doubts(&self, source: &Source, image: &Image, version: &str) -> bool {
+        self.refusal(&Name::of(source, image, version)).is_some()
+    }
+
+    /// Whether a file is believed to be no image at this moment, whatever its version.
+    pub fn refuses(&self, source: &Source, media: &MediaId) -> bool {
+        let refusal = self.refused.get(&FileName::of(source, media));
+        refusal.is_some_and(|refusal| self.clock.now() < refusal.until)
+    }
+
+    fn refusal(&self, name: &Name) -> Option<Refusal> {
+        self.refused.get(&name.file).filter(|refusal| refusal.version == name.version)
     }
 
     async fn learn(&self, source: &Arc<Source>, name: Name) -> Result<ImageFacts, ServeError> {
@@ -139,11 +170,20 @@ impl Facts {
             }
             Err(error) => {
                 if matches!(error, ServeError::BadAnswer { .. } | ServeError::NotFound { .. }) {
-                    tracing::warn!(source = %source.name, media = %name.media, %error, "a file is no image");
-                    self.refused.insert(name, (error.clone(), self.clock.now() + BELIEVED));
+                    tracing::warn!(source = %source.name, media = %name.file.media, %error, "a file is no image");
+                    self.refuse(name, error.clone());
                 }
                 Err(error)
             }
+        }
+    }
+
+    fn refuse(&self, name: Name, error: ServeError) {
+        let is_news = self.refusal(&name).is_none();
+        let until = self.clock.now() + BELIEVED;
+        self.refused.insert(name.file, Refusal { version: name.version, error, until });
+        if is_news {
+            self.learned.fetch_add(1, Ordering::Release);
         }
     }
 
@@ -164,12 +204,13 @@ impl Facts {
     /// Reads a header with as few small requests as its format allows.
     async fn probe(&self, source: &Arc<Source>, name: &Name) -> Result<ImageFacts, ServeError> {
         ::metrics::counter!(metrics::PROBES, "source" => source.name.clone()).increment(1);
-        let broken = |error| ServeError::from_imaging(&source.name, name.media.as_str(), error);
+        let media = &name.file.media;
+        let broken = |error| ServeError::from_imaging(&source.name, media.as_str(), error);
         let mut parts = Parts::default();
         let mut wanted = 0..PIECE;
         for _ in 0..PIECES {
-            match self.piece(source, &name.media, wanted.clone()).await? {
-                Piece::Local(file) => return self.read(source, &name.media, Box::new(file)).await,
+            match self.piece(source, media, wanted.clone()).await? {
+                Piece::Local(file) => return self.read(source, media, Box::new(file)).await,
                 Piece::Remote { asked, bytes } => parts.add(asked, bytes),
                 Piece::TooFar => break,
             }
@@ -181,8 +222,8 @@ impl Facts {
                 Sniff::Need(range) => wanted = range.start..range.end.max(range.start + PIECE),
             }
         }
-        let original = self.originals.open(source, &name.media, &name.version).await?;
-        self.read(source, &name.media, original).await
+        let original = self.originals.open(source, media, &name.version).await?;
+        self.read(source, media, original).await
     }
 
     /// Reads the header of an open file where that may block.
@@ -233,17 +274,19 @@ enum Piece {
     TooFar,
 }
 
+impl FileName {
+    fn of(source: &Source, media: &MediaId) -> Self {
+        Self { source: source.name.clone(), identity: source.identity.clone(), media: media.clone() }
+    }
+}
+
 impl Name {
     fn of(source: &Source, image: &Image, version: &str) -> Self {
-        Self {
-            source: source.name.clone(),
-            identity: source.identity.clone(),
-            media: image.media.clone(),
-            version: version.to_owned(),
-        }
+        Self { file: FileName::of(source, &image.media), version: version.to_owned() }
     }
 
     fn key(&self) -> Key {
-        Key::new(["facts", &self.source, &self.identity, self.media.as_str(), &self.version])
+        let FileName { source, identity, media } = &self.file;
+        Key::new(["facts", source, identity, media.as_str(), &self.version])
     }
 }

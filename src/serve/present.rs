@@ -198,13 +198,12 @@ impl Presenter<'_> {
         }
     }
 
-    /// A canvas with its image. Without any size there is nothing that the image could be painted
-    /// on in proportion, so the canvas stays empty rather than showing it distorted.
+    /// A canvas with its image. One without a size is no image, as far as anybody knows: the canvas
+    /// stays empty rather than pointing at a picture that does not answer.
     fn painted(&self, record: &Record, position: usize, canvas: &Canvas) -> model::Canvas {
         let id = self.canvas_id(record, &canvas.id);
-        let image_size = canvas.image.as_ref().and_then(|image| usable(image.size));
-        let size = usable(canvas.size).or(image_size);
-        let image = canvas.image.as_ref().filter(|_| size.is_some());
+        let image = canvas.image.as_ref().and_then(|image| Some((image, usable(image.size)?)));
+        let size = usable(canvas.size).or(image.map(|(_, size)| size));
         let label = self.texts(&canvas.label, html::plain);
         // 2.1 demands a label; brackets are how cataloguers mark what they supply themselves.
         let label = if label.is_empty() { LanguageMap::none(format!("[{position}]")) } else { label };
@@ -213,18 +212,21 @@ impl Presenter<'_> {
             about: model::Description { label, metadata, ..model::Description::default() },
             width: size.map_or(UNKNOWN_SIDE, |size| size.width),
             height: size.map_or(UNKNOWN_SIDE, |size| size.height),
-            painting: image.map(|image| self.painting(record, canvas, image)).into_iter().collect(),
+            painting: image
+                .map(|(image, size)| self.painting(record, canvas, image, size))
+                .into_iter()
+                .collect(),
             id,
         }
     }
 
-    fn painting(&self, record: &Record, canvas: &Canvas, image: &Image) -> model::AnnotationPage {
+    fn painting(&self, record: &Record, canvas: &Canvas, image: &Image, size: Size) -> model::AnnotationPage {
         let (version, source) = (self.version, self.source.to_owned());
         let (item, page) = (record.id.to_string(), PAINTING.to_owned());
         let at = Address::AnnotationPage { version, source, item, canvas: canvas.id.clone(), page };
         let id = self.uris.print(&at);
-        let whole = usable(image.size).map(|size| (size.width, size.height));
-        let size = whole.map(|whole| self.limits.largest(whole));
+        let whole = (size.width, size.height);
+        let size = self.limits.largest(whole);
         let service = self.service(&image.media);
         let annotation = model::Annotation {
             id: self.uris.print(&numbered(at, 1)),

@@ -12,7 +12,7 @@ use super::facts::Facts;
 use super::remembered::{Remembered, Weigh};
 use super::source::Source;
 use crate::access::{Action, Verdict, decide, of_canvas};
-use crate::adapter::record::{Access, Canvas, Image, ItemId, MediaId, Record, Size};
+use crate::adapter::record::{Access, Image, ItemId, MediaId, Record, Size};
 use crate::clock::Clock;
 use crate::store::Store;
 
@@ -140,8 +140,13 @@ impl Records {
         self.remembered.get(source, id.as_str(), ask).await
     }
 
+    /// Whether a file is known to be no image at this moment.
+    pub fn refuses(&self, source: &Source, media: &MediaId) -> bool {
+        self.facts.refuses(source, media)
+    }
+
     /// A record with the size of every image: from its header where that is known, else from the
-    /// source's word, else the header is read now. A file that is no image stays without a size.
+    /// source's word, else the header is read now. A file that is no image has no size, whatever the source says.
     pub async fn described(&self, source: &Arc<Source>, known: &Known) -> Result<Arc<Described>, ServeError> {
         let learned = self.facts.learned();
         let before = known.described.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -159,11 +164,17 @@ impl Records {
         known: &Known,
         learned: u64,
     ) -> Result<Described, ServeError> {
-        let canvases = known.record.canvases.iter();
-        // Made before the stream: a closure inside of it could not be sent between threads.
-        let asked: Vec<_> = canvases.map(|canvas| self.size(source, known, canvas)).collect();
-        let sizes: Vec<Option<Size>> = stream::iter(asked).buffered(PROBES).try_collect().await?;
         let mut record = known.record.clone();
+        let images = record.canvases.iter().map(|canvas| {
+            let access = of_canvas(&record, canvas);
+            canvas.image.as_ref().map(|image| (image, access))
+        });
+        // Made before the stream: a closure inside of it could not be sent between threads.
+        let asked: Vec<_> = images.map(|image| self.size(source, known, image)).collect();
+        let sizes: Vec<Option<Size>> = stream::iter(asked).buffered(PROBES).try_collect().await?;
+        // One that is told without a size is not worth a question: a page can stand for the whole.
+        let thumbnail = record.thumbnail.as_ref().filter(|image| image.size.is_some());
+        let thumbnail = self.size(source, known, thumbnail.map(|image| (image, record.access))).await?;
         // A source that has no collections may still name some; their addresses would not answer.
         if !source.adapter.abilities().collections {
             record.parents.clear();
@@ -172,9 +183,17 @@ impl Records {
         digest.update(&record.version);
         for (canvas, size) in record.canvases.iter_mut().zip(sizes) {
             if let Some(image) = &mut canvas.image {
+                // A page keeps its proportions when its image is lost.
+                if size.is_none() {
+                    canvas.size = canvas.size.or(image.size);
+                }
                 image.size = size;
                 digest.update(format!("{size:?}"));
             }
+        }
+        if let Some(image) = &mut record.thumbnail {
+            image.size = thumbnail;
+            digest.update(format!("{thumbnail:?}"));
         }
         Ok(Described { record, version: hex::encode(&digest.finalize()[..16]), learned })
     }
@@ -183,22 +202,23 @@ impl Records {
         &self,
         source: &Arc<Source>,
         known: &Known,
-        canvas: &Canvas,
+        image: Option<(&Image, Access)>,
     ) -> Result<Option<Size>, ServeError> {
-        let access = of_canvas(&known.record, canvas);
-        let told = decide(access, Action::Describe) == Verdict::Allowed;
-        let Some(image) = canvas.image.as_ref().filter(|_| told) else { return Ok(None) };
+        let told = |access| decide(access, Action::Describe) == Verdict::Allowed;
+        let Some((image, _)) = image.filter(|(_, access)| told(*access)) else { return Ok(None) };
         let version = known.version_of(image);
         if let Some(facts) = self.facts.known(source, image, version).await {
             return Ok(Some(facts.size));
         }
-        if image.size.is_some() {
+        if image.size.is_some() && !self.facts.doubts(source, image, version) {
             return Ok(image.size);
         }
         match self.facts.get(source, image, version).await {
             Ok(facts) => Ok(Some(facts.size)),
             // The other pages can be shown all the same.
             Err(ServeError::BadAnswer { .. } | ServeError::NotFound { .. }) => Ok(None),
+            // It was no image before.
+            Err(_) if image.size.is_some() => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -16,8 +16,9 @@ use serde_json::json;
 
 use crate::support::archive::{Archive, Page};
 use crate::support::counts::Counts;
+use crate::support::crawl::crawl;
 use crate::support::fake_dam::FakeDam;
-use crate::support::gateway::{TestGateway, files_below};
+use crate::support::gateway::{PUBLIC, TestGateway, files_below};
 use crate::support::masters::{COLOURS, Masters, quarters};
 
 const PICTURE: &str = "/iiif/3/image/dam/7%2F1/full/150,/0/default.jpg";
@@ -174,6 +175,25 @@ async fn a_list_costs_no_question_for_every_item_in_it() {
     dam.assert_all_known();
 }
 
+/// No file of a remote list is looked into for the list; what is known of one all the same, counts.
+#[tokio::test]
+async fn a_list_shows_no_thumbnail_of_what_is_known_to_be_no_image() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/mediawiki");
+    let dam = FakeDam::start(&fixtures).await;
+    let base = dam.here("https://wiki.example.org/w");
+    for looked_at in [false, true] {
+        let gateway =
+            TestGateway::start(&format!("[sources.wiki]\nadapter = 'mediawiki'\nbase = '{base}'")).await;
+        if looked_at {
+            let info = gateway.get("/iiif/3/image/wiki/P1.jpg/info.json").await;
+            assert_eq!(info.status(), StatusCode::BAD_GATEWAY);
+        }
+        let listed = gateway.document("/iiif/3/collection/wiki").await;
+        let shown = listed.to_string().contains("/image/wiki/P1.jpg/full/");
+        assert_eq!(shown, !looked_at, "{listed:#}");
+    }
+}
+
 #[tokio::test]
 async fn the_header_wins_over_the_size_that_the_source_tells() {
     let page = Page { told: Some((3000, 2000)), ..Page::of(quarters(300, 200)) };
@@ -191,6 +211,34 @@ async fn the_header_wins_over_the_size_that_the_source_tells() {
     let gateway = gateway.restart().await;
     assert_eq!(width(&gateway).await, json!(300));
     assert_eq!(gateway.get(manifest).await.headers()[ETAG], known.headers()[ETAG]);
+}
+
+/// A source may tell the size of a file that it does not have.
+#[tokio::test]
+async fn a_file_that_was_found_to_be_no_image_is_not_pointed_at() {
+    let told = |image| Page { told: Some((300, 200)), ..Page::of(image) };
+    let (gateway, archive) = dam(&[told(b"no picture".to_vec()), told(quarters(300, 200))]).await;
+    let (first, second) = ("/iiif/3/image/dam/7%2F1", "/iiif/3/image/dam/7%2F2");
+    let thumbnail = async || {
+        let manifest = gateway.document("/iiif/3/manifest/dam/7").await;
+        manifest["thumbnail"][0]["service"][0]["id"].as_str().unwrap().replace(PUBLIC, "")
+    };
+    assert_eq!(thumbnail().await, first, "the source's word for it");
+    assert_eq!(gateway.get(&format!("{first}/info.json")).await.status(), StatusCode::BAD_GATEWAY);
+    assert_eq!(thumbnail().await, second);
+    for version in [3, 2] {
+        crawl(&gateway, &format!("/iiif/{version}/manifest/dam/7")).await;
+    }
+    let manifest = gateway.document("/iiif/3/manifest/dam/7").await;
+    let canvas = &manifest["items"][0];
+    assert_eq!(
+        (&canvas["width"], &canvas["height"], &canvas["items"]),
+        (&json!(300), &json!(200), &json!([]))
+    );
+    // Some time later it is looked at again, and it is no better.
+    gateway.advance(Duration::from_secs(3600));
+    let before = archive.dam.asked(FILE);
+    assert_eq!((thumbnail().await.as_str(), archive.dam.asked(FILE)), (second, before + 1));
 }
 
 #[tokio::test]

@@ -67,8 +67,8 @@ pub enum Body {
 pub struct Image {
     /// Where its pixels are asked for.
     pub service: ImageService,
-    /// Width and height of the largest picture that is given of it, where they are known.
-    pub size: Option<(u32, u32)>,
+    /// Width and height of the largest picture that is given of it.
+    pub size: (u32, u32),
     /// Whether that picture is smaller than the image: the limits want it so.
     pub reduced: bool,
 }
@@ -217,11 +217,4 @@ pub struct Link {
     pub format: Option<String>,
     /// Address of the schema that it follows.
     pub profile: Option<String>,
-}
-
-impl Image {
-    /// Width and height as two values of a document.
-    pub(super) fn sides(&self) -> (Option<u32>, Option<u32>) {
-        self.size.unzip()
-    }
 }

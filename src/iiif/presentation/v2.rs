@@ -116,11 +116,8 @@ fn write_annotation(annotation: &Annotation) -> Document {
 
 /// `full` is refused where the limits are narrower than the image (*Image API 2.1, 5.3*).
 fn write_image(image: &Image) -> Document {
-    let size = match image.size {
-        Some((width, height)) if image.reduced => format!("{width},{height}"),
-        _ => "full".to_owned(),
-    };
-    let (width, height) = image.sides();
+    let (width, height) = image.size;
+    let size = if image.reduced { format!("{width},{height}") } else { "full".to_owned() };
     Document::default()
         .with("@id", format!("{}/full/{size}/0/default.jpg", image.service.v2))
         .with("@type", "dctypes:Image")

@@ -90,7 +90,7 @@ fn write_annotation(annotation: &Annotation) -> Document {
 
 /// The id is an image, never the bare service (*Presentation API 3.0, 5.7*).
 fn write_image(image: &Image) -> Document {
-    let (width, height) = image.sides();
+    let (width, height) = image.size;
     Document::default()
         .with("id", format!("{}/full/max/0/default.jpg", image.service.v3))
         .with("type", "Image")
