@@ -216,7 +216,7 @@ pub struct Image {
 
 /// A label and a value to show beside it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with `label` and `value`")]
 pub struct Entry {
     /// E.g. *Creator*.
     pub label: LanguageMap,
@@ -226,7 +226,7 @@ pub struct Entry {
 
 /// An institution or person that provides objects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with `id` and `label`")]
 pub struct Agent {
     /// An http(s) URI.
     pub id: String,
@@ -242,7 +242,7 @@ pub struct Agent {
 
 /// An address elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with `id` and `label`")]
 pub struct Link {
     /// An http(s) URI.
     pub id: String,

@@ -105,7 +105,7 @@ pub enum ImagingError {
         what: String,
     },
     /// The region does not lie within the picture.
-    #[error("region {0:?} does not lie within the picture of {1}x{2} pixels")]
+    #[error("region `{x},{y},{w},{h}` does not lie within the picture of {1}x{2} pixels", x = .0.x, y = .0.y, w = .0.width, h = .0.height)]
     Outside(Rect, u32, u32),
     /// The master could not be read.
     #[error("cannot read the master: {0}")]

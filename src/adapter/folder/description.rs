@@ -59,7 +59,7 @@ struct Form {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table with `label` or `access`")]
 struct CanvasForm {
     label: Option<LanguageMap>,
     access: Option<Access>,
@@ -181,9 +181,16 @@ impl Description {
     }
 }
 
-/// Where and what, without the line itself: who reads the message may not be meant to read the description.
+/// Where and what, without the line itself or a text of it: who reads the message may not be meant to
+/// read the description.
 fn told(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start));
     let line = before.map(|before| format!("line {}: ", before.matches('\n').count() + 1));
-    format!("{}{}", line.unwrap_or_default(), error.message())
+    let message = error.message();
+    let quoted = message.split_once(" \"").zip(message.rsplit_once("\", expected "));
+    let message = match quoted {
+        Some(((found, _), (_, expected))) => format!("{found}, expected {expected}"),
+        None => message.to_owned(),
+    };
+    format!("{}{message}", line.unwrap_or_default())
 }

@@ -254,4 +254,7 @@ fn a_region_outside_the_picture_is_an_error() {
         let answer = made(&file, &Job { crop, ..whole(&header) });
         assert!(matches!(answer, Err(ImagingError::Outside(..))), "{crop:?}");
     }
+    let answer = made(&file, &Job { crop: Rect { x: 96, y: 0, width: 1, height: 2 }, ..whole(&header) });
+    let told = answer.unwrap_err().to_string();
+    assert_eq!(told, "region `96,0,1,2` does not lie within the picture of 96x64 pixels");
 }

@@ -83,6 +83,21 @@ async fn what_cannot_be_read_is_an_error() {
         ("no text", file(b"label = '\xff'"), "it is not UTF-8: invalid utf-8 sequence"),
         ("no TOML", file(b"\naccess = hidden"), "line 2: string values must be quoted"),
         ("no key", file(b"acess = 'hidden'"), "line 1: unknown field `acess`, expected one of `label`"),
+        (
+            "no table",
+            file(b"\nrequired_statement = 'Donor: \", expected to be kept'"),
+            "line 2: invalid type: string, expected a table with `label` and `value`",
+        ),
+        (
+            "no list",
+            file(b"homepage = ['x']"),
+            "line 1: invalid type: string, expected a table with `id` and",
+        ),
+        (
+            "no canvas",
+            file(b"[canvas]\nx = 1"),
+            "line 2: invalid type: integer `1`, expected a table with `label` or",
+        ),
         ("no access", file(b"access = 'hiden'"), "line 1: unknown variant `hiden`, expected one of `open`"),
     ] {
         let complaint = masters.complaint("book").await;
