@@ -177,6 +177,32 @@ async fn descriptions_lie_beside_the_file_or_in_the_folder() {
     }
 }
 
+/// Names of files and numbers are in no language, whatever the source speaks.
+#[tokio::test]
+async fn the_language_of_a_source_is_not_that_of_its_file_names() {
+    let info = "summary = 'Bound'\n[canvas.'1.png']\nlabel = 'Cover'";
+    let masters = Masters::with([
+        ("book/1.png", tiny()),
+        ("book/2.png", tiny()),
+        ("book/info.toml", info.into()),
+        ("rack/book/1.png", tiny()),
+    ]);
+    let gateway = TestGateway::start(&masters.source("maps", "language = 'en'\nlabel = 'Maps'")).await;
+    let manifest = gateway.document("/iiif/3/manifest/maps/book").await;
+    let labels = [&manifest["label"], &manifest["items"][0]["label"], &manifest["items"][1]["label"]];
+    assert_eq!(
+        labels,
+        [&json!({ "none": ["book"] }), &json!({ "en": ["Cover"] }), &json!({ "none": ["2"] })]
+    );
+    assert_eq!(manifest["summary"], json!({ "en": ["Bound"] }));
+    let root = gateway.document("/iiif/3/collection/maps").await;
+    assert_eq!(root["label"], json!({ "en": ["Maps"] }));
+    let listed = [&root["items"][0]["label"], &root["items"][1]["label"]];
+    assert_eq!(listed, [&json!({ "none": ["book"] }), &json!({ "none": ["rack"] })]);
+    let manifest = gateway.document("/iiif/2/manifest/maps/book").await;
+    assert_eq!(manifest["label"], "book");
+}
+
 /// Status, headers and words of an answer, with one id in the place of another.
 async fn answer(gateway: &TestGateway, address: &str, id: &str, instead: &str) -> (u16, String) {
     let (head, body) = gateway.get(address).await.into_parts();

@@ -43,7 +43,7 @@ impl<'a> Item<'a> {
     /// The item as a list shows it; of its images no more are looked at than it takes to find an
     /// open one of which there are pictures. Where a description cannot be read, access is left to the record, which will say why.
     pub(super) fn listed(self, walk: &mut Walk<'_>, mut images: impl Iterator<Item = Entry>) -> Listed {
-        let name = LanguageMap::none(self.name);
+        let name = LanguageMap::name(self.name);
         let (label, access, thumbnail) = match &self.told {
             Err(_) => (name, None, None),
             Ok((description, access)) => {
@@ -73,7 +73,7 @@ impl<'a> Item<'a> {
             canvases.push(canvas);
         }
         let version = hex::encode(&digest.finalize()[..16]);
-        let record = Record::new(ItemId::from(self.id), version, LanguageMap::none(self.name));
+        let record = Record::new(ItemId::from(self.id), version, LanguageMap::name(self.name));
         Ok(description.describe(Record { access, parents: vec![parent], canvases, ..record }))
     }
 }
@@ -97,7 +97,7 @@ fn canvas(
     };
     Ok(Canvas {
         id: canvas_id(&file.name),
-        label: label.unwrap_or_else(|| LanguageMap::none(stem(&file.name))),
+        label: label.unwrap_or_else(|| LanguageMap::name(stem(&file.name))),
         size: None,
         image: Some(image),
         access: description.canvas_access(&file.name).max((above > access).then_some(above)),

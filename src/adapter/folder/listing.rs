@@ -116,5 +116,5 @@ fn folder_item(walk: &mut Walk<'_>, place: &Place, names: &[Name]) -> Option<Lis
 
 /// What a folder is called where nobody gave it a name; nothing for the root.
 fn named(place: &Place) -> LanguageMap {
-    if place.is_root() { LanguageMap::default() } else { LanguageMap::none(place.name()) }
+    if place.is_root() { LanguageMap::default() } else { LanguageMap::name(place.name()) }
 }

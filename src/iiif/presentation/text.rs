@@ -3,6 +3,10 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
+/// BCP 47 for what is in no language, e.g. names of files; IIIF has `none` for it. It keeps apart what has no
+/// language from what was not given one.
+pub const NO_LANGUAGE: &str = "zxx";
+
 /// Texts by language. Keys are BCP 47 tags or `none`; the order of the source is kept.
 ///
 /// Wherever a person or an adapter gives a text, it may be a string, a list of strings or a
@@ -15,6 +19,11 @@ impl LanguageMap {
     /// One untagged text.
     pub fn none(text: impl Into<String>) -> Self {
         Self::tagged("none", text)
+    }
+
+    /// A name that nobody gave in any language, e.g. that of a file.
+    pub fn name(text: impl Into<String>) -> Self {
+        Self::tagged(NO_LANGUAGE, text)
     }
 
     /// One text in one language.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::adapter::record::{Agent, Entry, Link};
-use crate::iiif::presentation::text::LanguageMap;
+use crate::iiif::presentation::text::{LanguageMap, NO_LANGUAGE};
 use crate::iiif::presentation::{html, model};
 
 use super::Presenter;
@@ -34,17 +34,20 @@ const DIRECTIONS: [&str; 4] = ["left-to-right", "right-to-left", "top-to-bottom"
 const KINDS: [&str; 6] = ["Dataset", "Image", "Model", "Sound", "Text", "Video"];
 
 impl Presenter<'_> {
-    /// Texts after `clean`; untagged ones get the language of the source.
+    /// Texts after `clean`; untagged ones get the language of the source, unless they are in none at all.
     pub(super) fn texts(&self, texts: &LanguageMap, clean: fn(&str) -> String) -> LanguageMap {
+        let untagged = self.defaults.language.as_deref().unwrap_or("none");
         let mut tagged = LanguageMap::default();
         for (language, texts) in texts.iter() {
-            let language = language_tag(language);
-            texts.iter().for_each(|text| tagged.push(&language, text));
+            let tag = language_tag(language);
+            let language = match tag.as_str() {
+                "none" => untagged,
+                NO_LANGUAGE => "none",
+                tag => tag,
+            };
+            texts.iter().for_each(|text| tagged.push(language, text));
         }
-        match &self.defaults.language {
-            Some(language) => tagged.map(clean).or_language(language),
-            None => tagged.map(clean),
-        }
+        tagged.map(clean)
     }
 
     /// Entries with both a label and a value; others show nothing.

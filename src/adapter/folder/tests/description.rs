@@ -28,7 +28,7 @@ async fn info_toml_describes_the_folder() {
     assert!(record.nav_date.is_some());
     assert_eq!(record.canvases[0].label, LanguageMap::tagged("en", "Cover"));
     assert_eq!(record.canvases[0].access, Some(Access::Login));
-    assert_eq!((&record.canvases[1].label, record.canvases[1].access), (&LanguageMap::none("p2"), None));
+    assert_eq!((&record.canvases[1].label, record.canvases[1].access), (&LanguageMap::name("p2"), None));
     let page = masters.open().list(None).await.unwrap();
     assert_eq!(page.items[0].label, Some(record.label));
     assert_eq!(page.items[0].thumbnail, Some("book/p2.jpg".into()), "the first is not open");
