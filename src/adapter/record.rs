@@ -287,12 +287,29 @@ pub struct Listed {
 /// A collection as its source tells of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Collection {
-    /// What it is called; may be empty.
-    pub label: LanguageMap,
+    /// What is told of it, in the words that items have; it has no canvases, and its label may be empty.
+    pub about: Record,
     /// The collection that it is directly part of; `None` for the whole source.
-    pub parent: Option<Leaf>,
+    pub parent: Option<Parent>,
     /// One page of what is directly in it.
     pub members: Page<Member>,
+}
+
+impl Collection {
+    /// A whole source of which nothing but its members is told.
+    pub fn root(members: Page<Member>) -> Self {
+        let about = Record::new(ItemId::from(""), String::new(), LanguageMap::default());
+        Self { about, parent: None, members }
+    }
+}
+
+/// A collection as what is in it tells of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Parent {
+    /// Its address within the source.
+    pub leaf: Leaf,
+    /// What it is called; may be empty.
+    pub label: LanguageMap,
 }
 
 /// A direct member of a collection.

@@ -11,9 +11,8 @@ use super::remembered::{Remembered, Weigh};
 use super::source::Source;
 use crate::access::{Action, Verdict, decide};
 use crate::adapter::AdapterError;
-use crate::adapter::record::{Collection, Cursor, Leaf, Member, Page};
+use crate::adapter::record::{Collection, Cursor, Leaf, Member, Page, Parent, Record};
 use crate::clock::Clock;
-use crate::iiif::presentation::text::LanguageMap;
 use crate::store::Store;
 
 /// Collections in memory, in bytes of their JSON.
@@ -36,10 +35,10 @@ pub struct Collections {
 /// A collection, as far as everybody may know of it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Collected {
-    /// What it is called; may be empty.
-    pub label: LanguageMap,
+    /// What is told of it; the label may be empty.
+    pub about: Record,
     /// What it is part of, within its source; the source itself is part of all.
-    pub parent: Option<Leaf>,
+    pub parent: Option<Parent>,
     /// What is directly in it.
     pub members: Vec<Member>,
 }
@@ -48,7 +47,8 @@ impl Weigh for Collected {
     fn weight(&self) -> u64 {
         /// Id and label of a member, with what holds them.
         const MEMBER: u64 = 300;
-        MEMBER * (1 + self.members.len() as u64)
+        let about = serde_json::to_vec(&self.about).map_or(0, |json| json.len() as u64);
+        about + MEMBER * (1 + self.members.len() as u64)
     }
 }
 
@@ -67,7 +67,7 @@ impl Collections {
 
     async fn read(&self, source: &Arc<Source>, leaf: &Leaf) -> Result<Collected, ServeError> {
         let found = all(source, leaf).await;
-        let Collection { label, parent, members } = found.map_err(|error| match error {
+        let Collection { about, parent, members } = found.map_err(|error| match error {
             // It may say that the collection is hidden.
             AdapterError::Description { .. } => missing(leaf),
             error => ServeError::from_adapter(&source.name, "collection", error),
@@ -75,7 +75,7 @@ impl Collections {
         // Made before the stream: a closure inside of it could not be sent between threads.
         let asked: Vec<_> = members.items.into_iter().map(|member| self.visible(source, member)).collect();
         let visible: Vec<Option<Member>> = stream::iter(asked).buffered(ASKED).try_collect().await?;
-        Ok(Collected { label, parent, members: visible.into_iter().flatten().collect() })
+        Ok(Collected { about, parent, members: visible.into_iter().flatten().collect() })
     }
 
     async fn visible(&self, source: &Arc<Source>, mut member: Member) -> Result<Option<Member>, ServeError> {
@@ -140,5 +140,5 @@ async fn page(source: &Source, leaf: &Leaf, after: Option<&Cursor>) -> Result<Co
         false => Page { items: Vec::new(), next: None },
     };
     let members = Page { items: members.items.into_iter().map(Member::Item).collect(), next: members.next };
-    Ok(Collection { label: LanguageMap::default(), parent: None, members })
+    Ok(Collection::root(members))
 }

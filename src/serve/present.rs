@@ -167,7 +167,7 @@ impl Presenter<'_> {
             thumbnail: thumbnail_image(record).and_then(|image| self.thumbnail(image)),
             nav_date: record.nav_date.filter(clean::is_common_era),
             viewing_direction: clean::direction(record.viewing_direction.as_deref()),
-            behavior: clean::behaviors(&record.behavior),
+            behavior: clean::behaviors(model::Kind::Manifest, &record.behavior),
             homepage: self.links(&record.homepage, "Text"),
             see_also: self.see_also(&record.see_also),
             rendering: self.links(&record.rendering, "Text"),

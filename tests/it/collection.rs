@@ -87,6 +87,57 @@ async fn the_top_unites_all_sources() {
     assert_eq!(home.headers()["location"], format!("{PUBLIC}/iiif/3/collection/top"));
 }
 
+#[tokio::test]
+async fn a_folder_of_items_is_described_by_its_info_toml() {
+    let info = "label = { en = 'The rack' }\nsummary = 'What <b>stands</b> <script>x()</script>in it'\n\
+        language = 'en'\nrights = 'https://creativecommons.org/licenses/by/4.0/deed.en'\n\
+        behavior = ['multi-part']\nnav_date = '1877-05-01T00:00:00Z'\n\
+        homepage = [{ id = 'https://example.org/rack', label = 'The rack', format = 'text/html' }]\n\
+        see_also = [{ id = 'https://example.org/rack.xml', format = 'text/xml' }]\n\
+        provider = [{ id = 'https://example.org/', label = 'The museum' }]\n\
+        required_statement = { label = 'Credit', value = 'The keeper' }\n\
+        [metadata]\nKeeper = 'Jane Roe'\n";
+    let masters = Masters::with([
+        ("rack/info.toml", info.into()),
+        ("rack/shelf/book/p1.png", tiny()),
+        ("plain/book/p1.png", tiny()),
+        ("info.toml", b"summary = 'Everything'".to_vec()),
+    ]);
+    let more = "label = 'Maps'\nrights = 'http://rightsstatements.org/vocab/InC/1.0/'\n\
+        required_statement = { label = 'By', value = 'The source' }";
+    let gateway = TestGateway::start(&masters.source("maps", more)).await;
+    let rack = gateway.document("/iiif/3/collection/maps/rack").await;
+    assert_eq!(rack["summary"]["en"][0], "<span>What <b>stands</b> in it</span>");
+    assert_eq!(rack["rights"], "http://creativecommons.org/licenses/by/4.0/");
+    assert_eq!(rack["metadata"][0]["value"]["en"][0], "Jane Roe");
+    assert_eq!(rack["homepage"][0]["id"], "https://example.org/rack");
+    assert_eq!(rack["seeAlso"][0]["id"], "https://example.org/rack.xml");
+    assert_eq!(rack["provider"][0]["id"], "https://example.org/");
+    assert_eq!(rack["requiredStatement"]["value"]["en"][0], "The keeper");
+    assert_eq!(rack["navDate"], "1877-05-01T00:00:00Z");
+    assert_eq!(rack["behavior"][0], "multi-part");
+    assert_eq!(rack["partOf"][0]["label"]["none"][0], "Maps");
+
+    let second = gateway.document("/iiif/2/collection/maps/rack").await;
+    assert_eq!(second["license"], "http://creativecommons.org/licenses/by/4.0/");
+    assert_eq!(second["metadata"][0]["value"]["@value"], "Jane Roe");
+    assert_eq!(second["related"]["@id"], "https://example.org/rack");
+    assert_eq!(second["seeAlso"]["@id"], "https://example.org/rack.xml");
+    assert_eq!(second["attribution"][0]["@value"], "The keeper");
+    assert!(second["description"]["@value"].as_str().unwrap().contains("stands"), "{second:#}");
+
+    // The source speaks where the folder is silent; the root is described like any other folder.
+    let plain = gateway.document("/iiif/3/collection/maps/plain").await;
+    assert_eq!(plain["rights"], "http://rightsstatements.org/vocab/InC/1.0/");
+    assert_eq!(plain["requiredStatement"]["value"]["none"][0], "The source");
+    assert_eq!(plain.get("summary"), None);
+    let root = gateway.document("/iiif/3/collection/maps").await;
+    assert_eq!(root["summary"]["none"][0], "Everything");
+    assert_eq!((&root["label"]["none"][0], &root["rights"]), (&"Maps".into(), &plain["rights"]));
+    let shelf = gateway.document("/iiif/3/collection/maps/rack%2Fshelf").await;
+    assert_eq!(shelf["partOf"][0]["label"]["en"][0], "The rack");
+}
+
 /// The first page may be damaged, or all of them.
 #[tokio::test]
 async fn thumbnails_of_a_list_answer() {

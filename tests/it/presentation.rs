@@ -310,5 +310,6 @@ fn the_top_collection_lists_the_sources() {
 }
 
 fn collected(label: LanguageMap, members: &[Member]) -> Collected {
-    Collected { label, parent: None, members: members.to_vec() }
+    let about = Record::new("maps".into(), String::new(), label);
+    Collected { about, parent: None, members: members.to_vec() }
 }

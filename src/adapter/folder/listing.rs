@@ -7,17 +7,22 @@ use super::item::Item;
 use super::place::{Below, Place};
 use super::tree::{Entry, Name, Tree, natural};
 use super::walk::Walk;
-use super::{AdapterError, Collection, Cursor, Leaf, Listed, Page};
-use crate::adapter::record::{Access, Member};
+use super::{AdapterError, Collection, Cursor, ItemId, Leaf, Listed, Page, Record};
+use crate::adapter::record::{Access, Member, Parent};
 use crate::iiif::presentation::text::LanguageMap;
 
 /// A collection: its own manifest first, then what is below it. A hidden one is none.
 pub(super) fn collection(tree: &Tree, leaf: &Leaf) -> Result<Collection, AdapterError> {
     let missing = || AdapterError::NotFound(leaf.to_string());
-    let find = || Place::find(tree, leaf.as_str()).and_then(|(place, entry)| place.enter(&entry));
-    let place = if leaf.is_root() { Place::root() } else { find().ok_or_else(missing)? };
+    let find = || {
+        let (above, entry) = Place::find(tree, leaf.as_str())?;
+        let place = above.enter(&entry)?;
+        Some((Some(above), place))
+    };
+    let (above, place) = if leaf.is_root() { (None, Place::root()) } else { find().ok_or_else(missing)? };
     let mut walk = Walk::new(tree);
-    if walk.access(&place)? >= Access::Hidden {
+    let access = walk.access(&place)?;
+    if access >= Access::Hidden {
         return Err(missing());
     }
     let names = walk.names(&place)?;
@@ -29,13 +34,21 @@ pub(super) fn collection(tree: &Tree, leaf: &Leaf) -> Result<Collection, Adapter
         return Err(missing());
     }
     let own = folder_item(&mut walk, &place, &names).map(Member::Item);
+    let name = Record::new(ItemId::from(leaf.as_str()), String::new(), named(&place));
+    let mut about = Description::of_folder(tree, &place.folder)?.describe(Record { access, ..name });
+    if own.is_some() {
+        // That is said of the pages of the item that the folder is, too.
+        about.behavior.clear();
+        about.viewing_direction = None;
+    }
     let items = own.into_iter().chain(below).collect();
-    let description = Description::of_folder(tree, &place.folder)?;
-    Ok(Collection {
-        label: description.label().unwrap_or_else(|| named(&place)),
-        parent: place.parent().map(Leaf::from),
-        members: Page { items, next: None },
-    })
+    let parent = above.map(|above| parent(tree, above)).transpose()?;
+    Ok(Collection { about, parent, members: Page { items, next: None } })
+}
+
+fn parent(tree: &Tree, place: Place) -> Result<Parent, AdapterError> {
+    let label = Description::of_folder(tree, &place.folder)?.label().unwrap_or_else(|| named(&place));
+    Ok(Parent { leaf: Leaf::from(place.id), label })
 }
 
 /// A part of a collection: a folder is a collection if items are below it, else an item if it holds images.

@@ -9,7 +9,7 @@ use crate::iiif::presentation::{html, model};
 
 use super::Presenter;
 
-/// Behaviors that a manifest may have (*Presentation API 3.0, 3.2*).
+/// Behaviors that manifests and collections may have (*Presentation API 3.0, 3.2*).
 const BEHAVIORS: [&str; 8] = [
     "continuous",
     "individuals",
@@ -21,11 +21,15 @@ const BEHAVIORS: [&str; 8] = [
     "no-repeat",
 ];
 
+/// Those that only collections may have.
+const OF_COLLECTIONS: [&str; 2] = ["multi-part", "together"];
+
 /// Of each set only one may be given.
-const DISJOINT: [&[&str]; 3] = [
+const DISJOINT: [&[&str]; 4] = [
     &["unordered", "individuals", "continuous", "paged"],
     &["auto-advance", "no-auto-advance"],
     &["repeat", "no-repeat"],
+    &OF_COLLECTIONS,
 ];
 
 const DIRECTIONS: [&str; 4] = ["left-to-right", "right-to-left", "top-to-bottom", "bottom-to-top"];
@@ -150,10 +154,15 @@ pub(super) fn direction(text: Option<&str>) -> Option<String> {
     text.filter(|text| DIRECTIONS.contains(text)).map(str::to_owned)
 }
 
-/// Behaviors that a manifest may have; of those that exclude each other the first.
-pub(super) fn behaviors(given: &[String]) -> Vec<String> {
+/// Behaviors that such a document may have; of those that exclude each other the first.
+pub(super) fn behaviors(kind: model::Kind, given: &[String]) -> Vec<String> {
+    let more: &[&str] = match kind {
+        model::Kind::Manifest => &[],
+        model::Kind::Collection => &OF_COLLECTIONS,
+    };
+    let known = |behavior: &str| BEHAVIORS.contains(&behavior) || more.contains(&behavior);
     let mut kept: Vec<String> = Vec::new();
-    for behavior in given.iter().filter(|behavior| BEHAVIORS.contains(&behavior.as_str())) {
+    for behavior in given.iter().filter(|behavior| known(behavior)) {
         let sets = DISJOINT.iter().filter(|set| set.contains(&behavior.as_str()));
         let clash = sets.flat_map(|set| set.iter()).any(|other| kept.iter().any(|one| one == other));
         if !clash {
@@ -274,9 +283,11 @@ mod tests {
 
     #[test]
     fn the_first_of_clashing_behaviors_stays() {
-        let given =
-            ["paged", "continuous", "non-paged", "repeat", "sparkling", "no-repeat"].map(str::to_owned);
-        assert_eq!(behaviors(&given), ["paged", "repeat"]);
+        use model::Kind::{Collection, Manifest};
+        let given = ["paged", "together", "continuous", "multi-part", "non-paged", "repeat", "no-repeat"];
+        let given = given.map(str::to_owned);
+        assert_eq!(behaviors(Manifest, &given), ["paged", "repeat"]);
+        assert_eq!(behaviors(Collection, &given), ["paged", "together", "repeat"]);
     }
 
     #[test]

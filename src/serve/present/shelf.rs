@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use crate::adapter::record::{Access, Leaf, Listed, Member};
+use crate::adapter::record::{Access, Leaf, Listed, Member, Parent};
 use crate::iiif::address::{Address, Place};
 use crate::iiif::presentation::text::LanguageMap;
 use crate::iiif::presentation::{Version, html, model, v2, v3};
 use crate::serve::collections::Collected;
 
-use super::{Presenter, Uris, is_secret};
+use super::{Presenter, Uris, clean, is_secret};
 
 /// How many members one document lists; longer collections have parts.
 pub const PART: usize = 1000;
@@ -34,31 +34,31 @@ impl Presenter<'_> {
     /// A collection of the source with all its direct members; the root leaf is the source itself.
     /// `None`: it has no such part.
     pub fn collection(&self, leaf: &Leaf, collected: &Collected, part: Option<u32>) -> Option<Value> {
-        let label = self.texts(&collected.label, html::plain);
-        let label = match (label.is_empty(), leaf.is_root()) {
-            (false, _) => label,
-            (true, true) => self.source_label(),
-            (true, false) => LanguageMap::none(leaf.as_str()),
-        };
-        let parent = match leaf.is_root() {
-            true => reference(self.version, self.uris, Place::Top, None, LanguageMap::default()),
-            false => {
-                let parent = collected.parent.clone().unwrap_or_else(Leaf::root);
-                let label = if parent.is_root() { self.source_label() } else { LanguageMap::default() };
-                self.collection_reference(&parent, label)
+        let parent = match (leaf.is_root(), &collected.parent) {
+            (true, _) => reference(self.version, self.uris, Place::Top, None, LanguageMap::default()),
+            (false, None) => self.collection_reference(&Leaf::root(), self.source_label()),
+            (false, Some(Parent { leaf, label })) => {
+                self.collection_reference(leaf, self.collection_label(leaf, label))
             }
         };
-        let statement = self.defaults.required_statement.as_ref();
         let about = model::Description {
-            label,
-            required_statement: statement.and_then(|statement| self.statement(statement)),
-            provider: self.agents(&self.defaults.provider),
+            label: self.collection_label(leaf, &collected.about.label),
+            behavior: clean::behaviors(model::Kind::Collection, &collected.about.behavior),
             part_of: vec![parent],
-            ..model::Description::default()
+            ..self.about(&collected.about)
         };
         let members = collected.members.iter().filter_map(|member| self.member(member)).collect();
         Shelf { version: self.version, uris: self.uris, place: self.place(leaf), about, members }
             .document(part)
+    }
+
+    fn collection_label(&self, leaf: &Leaf, label: &LanguageMap) -> LanguageMap {
+        let label = self.texts(label, html::plain);
+        match (label.is_empty(), leaf.is_root()) {
+            (false, _) => label,
+            (true, true) => self.source_label(),
+            (true, false) => LanguageMap::none(leaf.as_str()),
+        }
     }
 
     /// `None`: not to be known of.

@@ -44,7 +44,23 @@ async fn a_file_is_described_beside_it() {
     for (id, expected) in [("a.tif", "One"), ("b.tif", "Two"), ("info.tif", "info")] {
         assert_eq!(label(&masters.record(id).await.unwrap()), expected, "{id}");
     }
-    assert_eq!(masters.collection("").await.unwrap().label, LanguageMap::none("All"));
+    assert_eq!(masters.collection("").await.unwrap().about.label, LanguageMap::none("All"));
+}
+
+#[tokio::test]
+async fn a_collection_is_described_like_an_item() {
+    let full = FULL.replace("[\"paged\"]", "[\"multi-part\"]");
+    let masters = Masters::with(&["rack/book/1.jpg", "both/1.jpg", "both/book/1.jpg"])
+        .file("rack/info.toml", &full)
+        .file("both/info.toml", &full);
+    let about = masters.collection("rack").await.unwrap().about;
+    assert_eq!(about.summary, LanguageMap::tagged("en", "Short"));
+    assert_eq!(about.rights.as_deref(), Some("http://creativecommons.org/publicdomain/zero/1.0/"));
+    assert_eq!((about.metadata.len(), about.canvases.len()), (1, 0));
+    assert_eq!(about.behavior, ["multi-part"]);
+    let both = masters.collection("both").await.unwrap().about;
+    assert_eq!(both.summary, about.summary);
+    assert!(both.behavior.is_empty(), "that is how the item is read");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::*;
-use crate::adapter::record::{Access, Member};
+use crate::adapter::record::{Access, Member, Parent};
 use crate::iiif::presentation::text::LanguageMap;
 
 /// The header of a GIF, which is all that a folder looks at.

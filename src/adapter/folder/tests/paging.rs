@@ -4,10 +4,18 @@ use super::*;
 
 #[tokio::test]
 async fn a_collection_names_the_one_it_is_in() {
-    let masters = Masters::with(&["a/b/c/1.jpg", "d/e/1.jpg"]);
-    for (leaf, parent) in [("", None), ("a", Some("")), ("d", Some("")), ("a/b", Some("a"))] {
+    let masters = Masters::with(&["a/b/c/1.jpg", "d/e/f/1.jpg"]).file("a/info.toml", "label = 'All of A'");
+    let root = ("", LanguageMap::default());
+    for (leaf, parent) in [
+        ("", None),
+        ("a", Some(root.clone())),
+        ("d", Some(root)),
+        ("a/b", Some(("a", LanguageMap::none("All of A")))),
+        ("d/e", Some(("d", LanguageMap::name("d")))),
+    ] {
         let collection = masters.collection(leaf).await.unwrap();
-        assert_eq!(collection.parent, parent.map(Leaf::from), "{leaf}");
+        let parent = parent.map(|(leaf, label)| Parent { leaf: Leaf::from(leaf), label });
+        assert_eq!(collection.parent, parent, "{leaf}");
     }
 }
 
