@@ -132,12 +132,12 @@ impl Tree {
         Ok(Some(text))
     }
 
-    /// Tells the operator what is wrong with a description, if anything is and it is news.
+    /// Tells the operator why a description or a folder cannot be read, if that is news.
     pub(super) fn report(&self, path: &Path, problem: Option<&str>) {
         match problem {
             Some(problem) if self.complaints.is_news(path, problem) => {
                 let path = self.root.join(path);
-                tracing::warn!(path = %path.display(), problem, "a description cannot be read: nobody is told of what it describes");
+                tracing::warn!(path = %path.display(), problem, "this cannot be read: nobody is told of what it holds or describes");
             }
             Some(_) => {}
             None => self.complaints.settle(path),

@@ -31,7 +31,14 @@ impl<'a> Walk<'a> {
 
     /// The names in a folder, in natural order.
     pub(super) fn names(&mut self, place: &Place) -> Result<Vec<Name>, AdapterError> {
-        let names = self.tree.names(&place.folder).map_err(|source| unreadable(&place.id, source))?;
+        let names = match self.tree.names(&place.folder) {
+            // Whoever closed a folder to us did not want it shown; `lost+found` is no reason to show nothing else.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !place.is_root() => {
+                self.tree.report(&place.folder, Some(&error.to_string()));
+                Vec::new()
+            }
+            names => names.map_err(|source| unreadable(&place.id, source))?,
+        };
         self.left = self.left.checked_sub(names.len() + DOOR).ok_or_else(|| {
             let problem = "too many files and folders to look at; do links lead from folder to folder?";
             AdapterError::Io { path: place.id.clone(), source: io::Error::other(problem) }

@@ -1,5 +1,7 @@
 //! What stays out of reach, and what must not go on for ever.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc;
 
 use super::*;
@@ -71,6 +73,23 @@ async fn what_a_dot_hides_stays_hidden_behind_a_link_too() {
     for id in ["vis/1.jpg", "inner/1.jpg", "vis.jpg", "book/2.jpg", ".secret/1.jpg", ".x.jpg"] {
         assert!(is_missing(masters.media(id).await), "{id}");
     }
+}
+
+/// Root may enter every folder: run by root, this holds for a folder that it has no trouble with.
+#[tokio::test]
+async fn a_folder_that_is_closed_to_us_does_not_close_the_others() {
+    let masters = Masters::with(&["book/1.jpg", "book/closed/1.jpg"]).folder("lost+found");
+    let close = |path: &str, mode| fs::set_permissions(masters.path(path), Permissions::from_mode(mode));
+    close("lost+found", 0o000).unwrap();
+    close("book/closed", 0o000).unwrap();
+    let may_enter = fs::read_dir(masters.path("book/closed")).is_ok();
+    let (listed, members, record) =
+        (masters.listed().await, masters.members("").await, masters.record("book/closed").await);
+    close("book/closed", 0o755).unwrap();
+    assert_eq!(listed[0], "book: Open");
+    assert_eq!(listed.len(), if may_enter { 2 } else { 1 });
+    assert_eq!(members, [if may_enter { "book/ (book)" } else { "book: Open" }]);
+    assert_eq!(is_missing(record), !may_enter);
 }
 
 #[tokio::test]
