@@ -24,8 +24,10 @@ pub(super) struct Body {
 pub(super) struct Limits {
     /// Bytes after decompression.
     pub(super) bytes: u64,
-    /// From now to the last byte. Catches the host that sends one byte a second for ever.
+    /// To the last byte. Catches the host that sends one byte a second for ever.
     pub(super) whole: Duration,
+    /// From when that counts; from the first look at the body if absent.
+    pub(super) since: Option<Instant>,
     /// Between two pieces. Catches the host that died quietly.
     pub(super) piece: Duration,
 }
@@ -46,7 +48,7 @@ impl Body {
 
     /// The body as it arrives; the first error ends it.
     pub(super) fn stream(self) -> BoxStream<'static, Result<Bytes, UpstreamError>> {
-        let end = Instant::now() + self.limits.whole;
+        let end = self.limits.since.unwrap_or_else(Instant::now) + self.limits.whole;
         let reading = Reading { body: self, received: 0, end };
         stream::try_unfold(Some(reading), |reading| async {
             let Some(mut reading) = reading else { return Ok(None) };
@@ -66,7 +68,7 @@ struct Reading {
 
 impl Reading {
     async fn next(&mut self) -> Result<Option<Bytes>, UpstreamError> {
-        let Limits { bytes: limit, whole, piece } = self.body.limits;
+        let Limits { bytes: limit, whole, piece, .. } = self.body.limits;
         let at = || self.body.at.clone();
         let too_large = || UpstreamError::BodyTooLarge { at: at(), limit };
         if self.body.length.is_some_and(|length| length > limit) {
@@ -91,7 +93,7 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits =
-        Limits { bytes: 10, whole: Duration::from_secs(60), piece: Duration::from_secs(10) };
+        Limits { bytes: 10, whole: Duration::from_secs(60), since: None, piece: Duration::from_secs(10) };
 
     /// Pieces with a pause in seconds before each.
     fn body(pieces: Vec<(u64, Result<&'static str, &'static str>)>) -> Body {
@@ -134,6 +136,19 @@ mod tests {
         a trickle: `dam.example.org` (source `maps`) did not finish its answer within 60s
         cut: the answer of `dam.example.org` (source `maps`) broke off after 3 bytes: connection reset
         ");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_head_may_count_too() {
+        let asked = Instant::now();
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        let body = || Body {
+            limits: Limits { since: Some(asked), ..LIMITS },
+            ..body(vec![(8, Ok("abc")), (8, Ok("def"))])
+        };
+        let error = body().collect().await.unwrap_err();
+        assert_eq!(asked.elapsed(), LIMITS.whole);
+        insta::assert_snapshot!(error, @"`dam.example.org` (source `maps`) did not finish its answer within 60s");
     }
 
     #[tokio::test(start_paused = true)]

@@ -38,7 +38,8 @@ pub(super) fn place() -> Place {
 
 /// An answer without a body.
 pub(super) fn answer(status: u16) -> Answer {
-    let limits = Limits { bytes: 0, whole: Duration::from_secs(1), piece: Duration::from_secs(1) };
+    let second = Duration::from_secs(1);
+    let limits = Limits { bytes: 0, whole: second, since: None, piece: second };
     Answer {
         status: StatusCode::from_u16(status).unwrap(),
         headers: HeaderMap::new(),

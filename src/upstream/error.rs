@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use url::Url;
+use url::{Origin, Url};
 
 /// Any error, boxed.
 pub(super) type Cause = Box<dyn Error + Send + Sync>;
@@ -212,7 +212,11 @@ impl fmt::Display for Halt {
 
 /// An address without user, password, query and fragment: what may stand in a log.
 pub(super) fn shown(url: &Url) -> String {
-    format!("{}{}", url.origin().ascii_serialization(), url.path())
+    match url.origin() {
+        // `file:`, `data:` and their like.
+        Origin::Opaque(_) => format!("{}:{}", url.scheme(), url.path()),
+        origin => format!("{}{}", origin.ascii_serialization(), url.path()),
+    }
 }
 
 /// The text of the first cause: the layers above it only say "error sending request".
@@ -247,6 +251,17 @@ mod tests {
         `dam.example.org` (source `maps`) failed repeatedly and is left alone for another 4.3s
         too many requests wait for `dam.example.org` (source `maps`): its `rate` lets the next one go in 4.3s
         ");
+    }
+
+    #[test]
+    fn addresses_are_shown_by_origin_and_path() {
+        for (address, expected) in [
+            ("https://me:secret@dam.example.org:81/x?secret#secret", "https://dam.example.org:81/x"),
+            ("file:///etc/passwd", "file:/etc/passwd"),
+            ("mailto:me@example.org?secret", "mailto:me@example.org"),
+        ] {
+            assert_eq!(shown(&Url::parse(address).unwrap()), expected);
+        }
     }
 
     #[test]

@@ -36,6 +36,8 @@ enum Act {
     Say(Vec<u8>),
     /// Sends this and then nothing more, the connection open.
     Stall(Vec<u8>),
+    /// Sends this, and then a byte now and then.
+    Drip(Vec<u8>),
 }
 
 impl FakeHost {
@@ -103,10 +105,16 @@ trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 
 async fn act(mut stream: Box<dyn Duplex>, act: Act) {
-    let (Act::Say(bytes) | Act::Stall(bytes)) = &act;
+    let (Act::Say(bytes) | Act::Stall(bytes) | Act::Drip(bytes)) = &act;
     let _ = stream.write_all(bytes).await;
     if let Act::Stall(_) = act {
         std::future::pending::<()>().await;
+    }
+    while let Act::Drip(_) = act {
+        tokio::time::sleep(SOON / 10).await;
+        if stream.write_all(b" ").await.is_err() {
+            break;
+        }
     }
     let _ = stream.shutdown().await;
 }
@@ -181,6 +189,19 @@ async fn a_question_arrives_as_asked() {
     assert!(asked.contains("\r\nauthorization: Basic x\r\n"), "{asked}");
     assert!(asked.contains("\r\nuser-agent: loggia/"), "{asked}");
     assert!(asked.ends_with("\r\n\r\nbody"), "{asked}");
+}
+
+#[tokio::test]
+async fn a_description_is_whole_within_the_deadline_and_a_file_may_take_longer() {
+    let host =
+        FakeHost::start(|_| Act::Drip(b"HTTP/1.1 200 OK\r\ncontent-length: 30\r\n\r\n".to_vec())).await;
+    let upstream = host.upstream(Settings { deadline: SOON, ..once() });
+    let asked = || Request::get(host.url("/"));
+    insta::assert_snapshot!(
+        told(&read(&upstream, asked()).await.unwrap_err(), &host),
+        @"`HOST` (source `maps`) did not finish its answer within 100ms"
+    );
+    assert_eq!(read(&upstream, asked().wanted(Wanted::File)).await.unwrap().len(), 30);
 }
 
 #[tokio::test]

@@ -31,8 +31,20 @@ pub struct Request {
     pub redirects: Redirects,
     /// The longest answer that is read, in bytes after decompression.
     pub max_body: u64,
+    /// How long the answer may take.
+    pub wanted: Wanted,
     /// Whether asking twice does no harm.
     pub replay: Replay,
+}
+
+/// What is asked for, and so how long its answer may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Wanted {
+    /// Something that somebody waits for: its last byte is there within the deadline.
+    #[default]
+    Description,
+    /// Something large: the deadline holds for the head of the answer alone.
+    File,
 }
 
 /// What becomes of a redirect.
@@ -88,6 +100,11 @@ impl Request {
         Self { max_body, ..self }
     }
 
+    /// With another word on what is asked for.
+    pub fn wanted(self, wanted: Wanted) -> Self {
+        Self { wanted, ..self }
+    }
+
     /// With another word on repeating it.
     pub fn replay(self, replay: Replay) -> Self {
         Self { replay, ..self }
@@ -101,6 +118,7 @@ impl Request {
             body,
             redirects: Redirects::default(),
             max_body: MAX_BODY,
+            wanted: Wanted::default(),
             replay: Replay::Safe,
         }
     }

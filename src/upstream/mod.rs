@@ -36,7 +36,7 @@ use guard::{Pattern, SystemNames};
 use stack::Call;
 
 pub use error::{Halt, Phase, Place, UpstreamError};
-pub use message::{Answer, Redirects, Replay, Request};
+pub use message::{Answer, Redirects, Replay, Request, Wanted};
 
 /// One request in a quarter of an hour is slower than any source asks for; above, no rate is needed.
 const RATES: RangeInclusive<f64> = 0.001..=10_000.0;
@@ -107,7 +107,7 @@ pub struct Settings {
     pub rate: Option<f64>,
     /// Requests at a time towards each host, counted until the head of the answer.
     pub concurrency: usize,
-    /// From asking to the head of the answer: redirects, retries and waiting included.
+    /// From asking to the end of a description, or to the head of a file: redirects, retries and waiting included.
     #[serde(skip)]
     pub deadline: Duration,
     /// One attempt, from sending to the head of the answer; always somewhat less than the deadline.
@@ -116,7 +116,7 @@ pub struct Settings {
     /// Establishing one connection, TLS included.
     #[serde(skip)]
     pub connect_timeout: Duration,
-    /// A whole body, from its first byte to its last.
+    /// The whole body of a file, from its first byte to its last.
     #[serde(skip)]
     pub body_timeout: Duration,
     /// Between two pieces of a body.

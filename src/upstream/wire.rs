@@ -16,7 +16,7 @@ use super::body::{Body, Limits};
 use super::error::{Place, root};
 use super::guard::{Guard, PrivateAddress, Resolver};
 use super::stack::Call;
-use super::{Answer, Settings, UpstreamError};
+use super::{Answer, Settings, UpstreamError, Wanted};
 
 /// Often enough to notice a dead connection before a viewer's patience ends.
 const PING: Duration = Duration::from_secs(10);
@@ -27,6 +27,7 @@ pub(super) struct Wire {
     source: Arc<str>,
     client: reqwest::Client,
     limits: Limits,
+    deadline: Duration,
 }
 
 impl Wire {
@@ -58,8 +59,9 @@ impl Wire {
         }
         let client = client.build().map_err(|error| wrong(format!("no HTTP client: {}", root(&error))))?;
         // The limit in bytes is the request's own.
-        let limits = Limits { bytes: 0, whole: settings.body_timeout, piece: settings.idle_timeout };
-        Ok(Self { source, client, limits })
+        let limits =
+            Limits { bytes: 0, whole: settings.body_timeout, since: None, piece: settings.idle_timeout };
+        Ok(Self { source, client, limits, deadline: settings.deadline })
     }
 }
 
@@ -72,9 +74,15 @@ impl Service<Call> for Wire {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, Call { request, .. }: Call) -> Self::Future {
+    fn call(&mut self, Call { request, deadline }: Call) -> Self::Future {
         let at = Place::new(&self.source, &request.url);
         let limits = Limits { bytes: request.max_body, ..self.limits };
+        let limits = match request.wanted {
+            Wanted::Description => {
+                Limits { whole: self.deadline, since: deadline.checked_sub(self.deadline), ..limits }
+            }
+            Wanted::File => limits,
+        };
         let mut outgoing = reqwest::Request::new(request.method, request.url);
         *outgoing.headers_mut() = request.headers;
         *outgoing.body_mut() = request.body.map(Into::into);
