@@ -137,6 +137,18 @@ pub enum AdapterError {
         /// When asking again makes sense, where it says so.
         retry_after: Option<Duration>,
     },
+    /// The source asked, in its own words, to come back later.
+    #[error("the source asks to come back later, when asked for `{asked}`")]
+    Later {
+        /// What it was asked for, as above.
+        asked: String,
+        /// When that makes sense, where it says so.
+        retry_after: Option<Duration>,
+    },
+    /// The item is not open, as the source said before the rest of its description failed. What was told of it
+    /// earlier may have been told to more people than may see it now.
+    #[error("{0} (the item is not open)")]
+    Undescribed(Box<Self>),
     /// The source could not be asked.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
@@ -165,7 +177,8 @@ impl AdapterError {
     /// When asking again makes sense, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Status { retry_after, .. } => *retry_after,
+            Self::Status { retry_after, .. } | Self::Later { retry_after, .. } => *retry_after,
+            Self::Undescribed(error) => error.retry_after(),
             Self::Upstream(error) => error.retry_after(),
             _ => None,
         }
@@ -177,6 +190,8 @@ impl AdapterError {
             Self::Status { status, .. } => {
                 status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
             }
+            Self::Later { .. } => true,
+            Self::Undescribed(error) => error.is_temporary(),
             Self::Upstream(error) => error.is_temporary(),
             _ => false,
         }

@@ -78,6 +78,10 @@ pub enum ServeError {
         /// What came instead. For the operator: it quotes the source, which may have said it in confidence.
         found: Option<String>,
     },
+    /// The item is not open, and its description failed. What was told of it earlier may have been told to more
+    /// people than may see it now, so it does not stand in.
+    #[error("{0}")]
+    Undescribed(Box<Self>),
     /// What somebody wrote about an item cannot be read. It may say that the item is closed, so
     /// nothing that was known before may stand in.
     #[error("source `{name}`: {message}")]
@@ -110,7 +114,20 @@ impl ServeError {
         match error {
             AdapterError::NotFound(id) | AdapterError::Denied(id) => Self::NotFound { kind, id },
             AdapterError::Unsupported(_) => Self::NotOffered(format!("source `{name}`: {message}")),
+            AdapterError::Undescribed(error) => {
+                Self::Undescribed(Box::new(Self::from_adapter(&name, kind, *error)))
+            }
             AdapterError::Upstream(UpstreamError::Timeout { .. }) => Self::Timeout { name, message },
+            AdapterError::Upstream(
+                error @ (UpstreamError::Redirected { .. } | UpstreamError::HostRefused { .. }),
+            ) => {
+                let message = match error {
+                    UpstreamError::Redirected { .. } => "it redirects elsewhere",
+                    _ => "it sends us to an address that may not be asked",
+                };
+                // Where to is what the source answered, or how this house is built inside.
+                Self::BadAnswer { name, message: message.to_owned(), found: Some(error.to_string()) }
+            }
             AdapterError::Description { .. } => Self::Unreadable { name, message },
             AdapterError::Io { .. } => Self::Unreachable { name, message, retry_after },
             error if error.is_temporary() => Self::Unreachable { name, message, retry_after },

@@ -1,7 +1,8 @@
 //! What sources told, kept for a while: fresh answers at once, older ones while the source is away.
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +11,8 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::ServeError;
 use super::flight::Flights;
@@ -22,6 +25,10 @@ use crate::store::{Key, Store};
 const REFUSED: Duration = Duration::from_secs(30);
 /// How long a source that failed is left alone while there is an older answer.
 const PAUSE: Duration = Duration::from_secs(10);
+/// How long a source may think while there is an older answer; after that it is told, and the source thinks on.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long nobody waits for a source that thinks. Its answer ends this, whatever it is.
+const THINKING: Duration = Duration::from_secs(10 * 60);
 
 /// Answers of one kind, of all sources, by their id there. In memory by weight, and in a store, so
 /// that a restart while a source is away loses nothing.
@@ -29,6 +36,8 @@ pub(super) struct Remembered<V> {
     kind: &'static str,
     memory: Arc<Cache<Name, State<V>, ByWeight>>,
     flights: Flights<Name, Told<V>>,
+    /// Calls those who wait for a source that takes long.
+    stood_in: Arc<Notify>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
 }
@@ -70,7 +79,7 @@ where
         const USUAL: u64 = 4096;
         let usual = usize::try_from(weight / USUAL).unwrap_or(usize::MAX);
         let memory = Arc::new(Cache::with_weighter(usual, weight, ByWeight));
-        Self { kind, memory, flights: Flights::default(), store, clock }
+        Self { kind, memory, flights: Flights::default(), stood_in: Arc::default(), store, clock }
     }
 
     /// The answer for `id`: remembered, or else what `ask` brings. Of many who want it, one asks.
@@ -91,9 +100,24 @@ where
             Some(State::Refused(error, until)) if now < until => return Err(error),
             _ => {}
         }
-        let (this, source, flown, ask) = (self.clone(), Arc::clone(source), name.clone(), ask());
-        let told = self.flights.join(name, move || async move { this.renew(&source, flown, ask).await });
-        Ok(told.await?.value)
+        let (this, asked, flown, ask) = (self.clone(), Arc::clone(source), name.clone(), ask());
+        let flight =
+            self.flights.join(name.clone(), move || async move { this.renew(&asked, flown, ask).await });
+        let mut flight = pin!(flight);
+        loop {
+            let mut news = pin!(self.stood_in.notified());
+            news.as_mut().enable();
+            // The flight goes on without us, for those who come later.
+            if let Some(State::StandIn(told, until)) = self.memory.get(&name)
+                && self.clock.now() < until
+            {
+                return Ok(told.value);
+            }
+            tokio::select! {
+                told = &mut flight => return Ok(told?.value),
+                () = news => {}
+            }
+        }
     }
 
     async fn renew(
@@ -112,7 +136,7 @@ where
             self.memory.insert(name, State::Told(told.clone()));
             return Ok(told);
         }
-        let outcome = ask.await;
+        let outcome = self.ask(source, &name, earlier.as_ref(), ask).await;
         let label = if outcome.is_ok() { "ok" } else { "error" };
         ::metrics::counter!(metrics::ASKED, "source" => source.name.clone(), "kind" => self.kind, "outcome" => label)
             .increment(1);
@@ -127,6 +151,34 @@ where
         }
     }
 
+    /// Asks, and lets an earlier answer stand in when that takes long.
+    async fn ask(
+        &self,
+        source: &Source,
+        name: &Name,
+        earlier: Option<&Told<V>>,
+        ask: impl Future<Output = Result<V, ServeError>>,
+    ) -> Result<V, ServeError> {
+        let mut ask = pin!(ask);
+        if let Some(told) = earlier.filter(|told| told.age(self.clock.now()) < good(source)) {
+            if let Ok(outcome) = timeout(PATIENCE, &mut ask).await {
+                return outcome;
+            }
+            self.stand_in(source, name.clone(), told, THINKING, &"no answer yet");
+        }
+        ask.await
+    }
+
+    /// Tells an earlier answer for a while.
+    fn stand_in(&self, source: &Source, name: Name, told: &Told<V>, period: Duration, reason: &dyn Display) {
+        let now = self.clock.now();
+        let (kind, age_s) = (self.kind, told.age(now).as_secs());
+        ::metrics::counter!(metrics::STALE, "source" => source.name.clone()).increment(1);
+        tracing::warn!(source = %source.name, id = name.1, age_s, error = %reason, "an older {kind} stands in");
+        self.memory.insert(name, State::StandIn(told.clone(), now + period));
+        self.stood_in.notify_waiters();
+    }
+
     /// What is told when the source gave no answer: the earlier one, if it may still stand in.
     async fn instead(
         &self,
@@ -136,20 +188,23 @@ where
         error: ServeError,
     ) -> Result<Told<V>, ServeError> {
         let now = self.clock.now();
+        let error = match error {
+            ServeError::Undescribed(error) => *error,
+            error if error.is_temporary() => {
+                let Some(told) = earlier.filter(|told| told.age(now) < good(source)) else {
+                    return Err(error);
+                };
+                self.stand_in(source, name, &told, PAUSE, &error);
+                return Ok(told);
+            }
+            error => error,
+        };
         let (kind, id) = (self.kind, name.1.clone());
-        if error.is_temporary() {
-            let good = source.record_ttl.saturating_add(source.stale);
-            let Some(told) = earlier.filter(|told| told.age(now) < good) else { return Err(error) };
-            let age_s = told.age(now).as_secs();
-            ::metrics::counter!(metrics::STALE, "source" => source.name.clone()).increment(1);
-            tracing::warn!(source = %source.name, id, age_s, %error, "an older {kind} stands in");
-            self.memory.insert(name, State::StandIn(told.clone(), now + PAUSE));
-            return Ok(told);
-        }
         let key = self.key(source, &id);
         if let Err(error) = self.store.remove(&key).await {
             tracing::debug!(%error, "`{key}` is gone but cannot be removed");
         }
+        self.memory.remove(&name);
         if matches!(
             error,
             ServeError::NotFound { .. } | ServeError::BadAnswer { .. } | ServeError::Unreadable { .. }
@@ -168,10 +223,10 @@ where
 
     /// A store that fails costs one question more after the next restart.
     async fn write(&self, source: &Source, id: &str, told: &Told<V>) {
-        let (key, good) = (self.key(source, id), source.record_ttl.saturating_add(source.stale));
+        let key = self.key(source, id);
         let written = Written { at: told.at, value: &*told.value };
         if let Ok(json) = serde_json::to_vec(&written)
-            && let Err(error) = self.store.put(&key, Bytes::from(json), good).await
+            && let Err(error) = self.store.put(&key, Bytes::from(json), good(source)).await
         {
             tracing::debug!(%error, "`{key}` is not kept");
         }
@@ -180,6 +235,11 @@ where
     fn key(&self, source: &Source, id: &str) -> Key {
         Key::new([self.kind, &source.name, &source.identity, id])
     }
+}
+
+/// How old an answer may be and still stand in.
+fn good(source: &Source) -> Duration {
+    source.record_ttl.saturating_add(source.stale)
 }
 
 impl<V> Told<V> {
@@ -211,6 +271,7 @@ impl<V> Clone for Remembered<V> {
             kind: self.kind,
             memory: Arc::clone(&self.memory),
             flights: self.flights.clone(),
+            stood_in: Arc::clone(&self.stood_in),
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),
         }
@@ -239,181 +300,4 @@ impl<V: Weigh> Weighter<Name, State<V>> for ByWeight {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::VecDeque;
-    use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
-    use crate::clock::FixedClock;
-    use crate::serve::source::tests::source;
-    use crate::store::Memory;
-
-    impl Weigh for String {
-        fn weight(&self) -> u64 {
-            self.len() as u64
-        }
-    }
-
-    const TTL: Duration = Duration::from_secs(600);
-    const STALE: Duration = Duration::from_secs(3600);
-
-    /// A source that answers what it is told to, and counts how often it is asked.
-    struct Script {
-        remembered: Remembered<String>,
-        source: Arc<Source>,
-        clock: Arc<FixedClock>,
-        answers: Arc<Mutex<VecDeque<Result<String, ServeError>>>>,
-        asked: Arc<AtomicUsize>,
-    }
-
-    impl Script {
-        fn new(store: Arc<dyn Store>) -> Self {
-            let clock = Arc::new(FixedClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000)));
-            Self {
-                remembered: Remembered::new("word", 1 << 20, store, clock.clone()),
-                source: Arc::new(Source { record_ttl: TTL, stale: STALE, ..source("words") }),
-                clock,
-                answers: Arc::default(),
-                asked: Arc::default(),
-            }
-        }
-
-        fn will(&self, answer: Result<&str, ServeError>) {
-            self.answers.lock().unwrap().push_back(answer.map(str::to_owned));
-        }
-
-        async fn get(&self) -> Result<String, ServeError> {
-            let (answers, asked) = (Arc::clone(&self.answers), Arc::clone(&self.asked));
-            let ask = || async move {
-                asked.fetch_add(1, Ordering::SeqCst);
-                answers.lock().unwrap().pop_front().expect("asked more often than the test says")
-            };
-            self.remembered.get(&self.source, "id", ask).await.map(|value| (*value).clone())
-        }
-
-        fn asked(&self) -> usize {
-            self.asked.load(Ordering::SeqCst)
-        }
-    }
-
-    fn store() -> Arc<Memory> {
-        Arc::new(Memory::new("test", 1 << 20))
-    }
-
-    fn away() -> ServeError {
-        ServeError::Unreachable { name: "words".into(), message: "away".into(), retry_after: None }
-    }
-
-    fn nothing() -> ServeError {
-        ServeError::NotFound { kind: "item", id: "id".into() }
-    }
-
-    #[tokio::test]
-    async fn an_answer_is_good_for_its_time_and_then_asked_for_again() {
-        let script = Script::new(store());
-        script.will(Ok("one"));
-        assert_eq!((script.get().await.unwrap(), script.get().await.unwrap()), ("one".into(), "one".into()));
-        assert_eq!(script.asked(), 1);
-        script.clock.advance(TTL);
-        script.will(Ok("two"));
-        assert_eq!((script.get().await.unwrap(), script.asked()), ("two".into(), 2));
-    }
-
-    #[tokio::test]
-    async fn an_older_answer_stands_in_while_the_source_is_left_alone() {
-        let script = Script::new(store());
-        script.will(Ok("one"));
-        script.get().await.unwrap();
-        script.clock.advance(TTL);
-        script.will(Err(away()));
-        for _ in 0..3 {
-            assert_eq!(script.get().await.unwrap(), "one");
-        }
-        assert_eq!(script.asked(), 2, "one failure is enough for a while");
-        script.clock.advance(PAUSE);
-        script.will(Ok("two"));
-        assert_eq!(script.get().await.unwrap(), "two");
-    }
-
-    #[tokio::test]
-    async fn nothing_stands_in_for_ever() {
-        let script = Script::new(store());
-        script.will(Ok("one"));
-        script.get().await.unwrap();
-        script.clock.advance(TTL + STALE);
-        script.will(Err(away()));
-        assert!(matches!(script.get().await, Err(ServeError::Unreachable { .. })));
-    }
-
-    #[tokio::test]
-    async fn what_is_gone_is_gone_at_once_and_not_asked_for_by_everybody() {
-        let script = Script::new(store());
-        script.will(Ok("one"));
-        script.get().await.unwrap();
-        script.clock.advance(TTL);
-        script.will(Err(nothing()));
-        for _ in 0..3 {
-            assert!(matches!(script.get().await, Err(ServeError::NotFound { .. })));
-        }
-        assert_eq!(script.asked(), 2);
-        script.clock.advance(REFUSED);
-        script.will(Err(away()));
-        assert!(
-            matches!(script.get().await, Err(ServeError::Unreachable { .. })),
-            "the old answer is forgotten"
-        );
-    }
-
-    #[tokio::test]
-    async fn an_answer_that_may_close_an_item_is_never_bridged() {
-        let script = Script::new(store());
-        script.will(Ok("one"));
-        script.get().await.unwrap();
-        script.clock.advance(TTL);
-        script.will(Err(ServeError::Unreadable { name: "words".into(), message: "line 1".into() }));
-        assert!(matches!(script.get().await, Err(ServeError::Unreadable { .. })));
-    }
-
-    #[tokio::test]
-    async fn a_restart_while_the_source_is_away_loses_nothing() {
-        let store = store();
-        let before = Script::new(store.clone());
-        before.will(Ok("one"));
-        before.get().await.unwrap();
-
-        let after = Script::new(store.clone());
-        assert_eq!((after.get().await.unwrap(), after.asked()), ("one".into(), 0), "still good");
-
-        let later = Script::new(store);
-        later.clock.advance(TTL);
-        later.will(Err(away()));
-        assert_eq!(later.get().await.unwrap(), "one");
-    }
-
-    #[tokio::test]
-    async fn another_system_under_the_same_name_does_not_inherit() {
-        let store = store();
-        let before = Script::new(store.clone());
-        before.will(Ok("one"));
-        before.get().await.unwrap();
-        let mut after = Script::new(store);
-        after.source =
-            Arc::new(Source { identity: "another".into(), record_ttl: TTL, stale: STALE, ..source("words") });
-        after.will(Ok("two"));
-        assert_eq!(after.get().await.unwrap(), "two");
-    }
-
-    #[tokio::test]
-    async fn an_answer_from_the_future_is_not_believed() {
-        let script = Script::new(store());
-        script.clock.advance(TTL);
-        script.will(Ok("one"));
-        script.get().await.unwrap();
-        let earlier = Script { clock: Arc::new(FixedClock::at(SystemTime::UNIX_EPOCH)), ..script };
-        let remembered = Remembered { clock: earlier.clock.clone(), ..earlier.remembered.clone() };
-        let earlier = Script { remembered, ..earlier };
-        earlier.will(Ok("two"));
-        assert_eq!(earlier.get().await.unwrap(), "two");
-    }
-}
+mod tests;

@@ -1,11 +1,14 @@
 //! What a source keeps to itself never comes out here, whichever address is tried.
 
+use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::support::fake_dam::FakeDam;
+use crate::support::fake_dam::{FakeDam, Fault};
 use crate::support::gateway::TestGateway;
+use crate::support::masters::quarters;
 
 /// What `expect.toml` of a fixture folder says of records that are not for everybody.
 #[derive(Deserialize)]
@@ -27,9 +30,13 @@ struct Closed {
 /// A gateway in front of recorded answers, as source `dam`.
 async fn in_front_of(adapter: &str) -> (TestGateway, FakeDam, Expect) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(adapter);
+    in_front_of_answers(adapter, &folder).await
+}
+
+async fn in_front_of_answers(adapter: &str, folder: &Path) -> (TestGateway, FakeDam, Expect) {
     let expect: Expect =
         toml::from_str(&std::fs::read_to_string(folder.join("expect.toml")).unwrap()).unwrap();
-    let dam = FakeDam::start(&folder).await;
+    let dam = FakeDam::start(folder).await;
     let inputs = dam.here(&toml::to_string(&expect.settings).unwrap());
     let gateway = TestGateway::start(&format!("[sources.dam]\nadapter = '{adapter}'\n{inputs}")).await;
     (gateway, dam, expect)
@@ -108,6 +115,163 @@ async fn deleted_and_suppressed_files_of_mediawiki_stay_there() {
 async fn private_items_of_omeka_stay_there() {
     nothing_comes_out("omeka-s", &["8", "9", ""]).await;
     nothing_comes_out("omeka-classic", &["1", "2", ""]).await;
+}
+
+/// An item that its source closes, by one word in one of its answers.
+struct Closing {
+    adapter: &'static str,
+    item: &'static str,
+    media: &'static str,
+    file: &'static str,
+    open: &'static str,
+    closed: &'static str,
+    /// What else is asked for, by a part of its address.
+    others: &'static [&'static str],
+}
+
+const CLOSINGS: [Closing; 5] = [
+    Closing {
+        adapter: "resourcespace",
+        item: "1",
+        media: "1/original",
+        file: "record-1.json",
+        open: "\"access\": 0",
+        closed: "\"access\": 2",
+        others: &["get_resource_field_data", "get_resource_all_image_sizes", "get_resource_access"],
+    },
+    Closing {
+        adapter: "resourcespace",
+        item: "1",
+        media: "1/original",
+        file: "access-1.json",
+        open: "0",
+        closed: "\"0\"",
+        others: &["get_resource_field_data", "get_resource_all_image_sizes"],
+    },
+    Closing {
+        adapter: "omeka-s",
+        item: "7",
+        media: "7/9",
+        file: "item-7.json",
+        open: "\"o:is_public\": true",
+        closed: "\"o:is_public\": false",
+        others: &["/api/media"],
+    },
+    Closing {
+        adapter: "omeka-classic",
+        item: "1",
+        media: "1/2",
+        file: "item-1.json",
+        open: "\"public\": true",
+        closed: "\"public\": null",
+        others: &["/api/files"],
+    },
+    Closing {
+        adapter: "mediawiki",
+        item: "P1.jpg",
+        media: "P1.jpg",
+        file: "page.json",
+        open: "\"url\": \"https://wiki.example.org/images",
+        closed: "\"filehidden\": true, \"was\": \"",
+        others: &[],
+    },
+];
+
+impl Closing {
+    /// The recorded answers in a folder of their own, with pictures for files.
+    fn answers(&self) -> tempfile::TempDir {
+        let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(self.adapter);
+        let folder = tempfile::tempdir().unwrap();
+        for entry in fs::read_dir(recorded).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+        }
+        let routes = fs::read_to_string(folder.path().join("routes.toml")).unwrap();
+        let lines = routes.lines().map(|line| match line.starts_with("bytes = ") {
+            true => "image = 'master.png'",
+            false => line,
+        });
+        // Of ResourceSpace, what its account may see of the first.
+        let routes = lines.collect::<Vec<_>>().join("\n").replacen("text = '0'", "file = 'access-1.json'", 1);
+        fs::write(folder.path().join("routes.toml"), routes).unwrap();
+        fs::write(folder.path().join("access-1.json"), "0").unwrap();
+        fs::write(folder.path().join("master.png"), quarters(300, 200)).unwrap();
+        folder
+    }
+
+    fn close(&self, folder: &Path) {
+        let file = folder.join(self.file);
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(self.open), "{}: {text}", self.file);
+        fs::write(file, text.replacen(self.open, self.closed, 1)).unwrap();
+    }
+}
+
+/// The word of one answer holds when the others fail, and is not forgotten when all fail afterwards.
+#[tokio::test]
+async fn what_was_open_and_is_closed_stays_closed_whatever_else_fails() {
+    for closing in &CLOSINGS {
+        let faults = closing
+            .others
+            .iter()
+            .flat_map(|other| [Fault::Broken, Fault::Html, Fault::Cut].map(|fault| Some((*other, fault))));
+        for fault in faults.chain([None]) {
+            let case = format!("{} {} {fault:?}", closing.adapter, closing.file);
+            let folder = closing.answers();
+            let (gateway, dam, _) = in_front_of_answers(closing.adapter, folder.path()).await;
+            let media = loggia::iiif::identifier::encode(closing.media);
+            gateway.document(&format!("/iiif/3/manifest/dam/{}", closing.item)).await;
+            gateway.image(&format!("/iiif/3/image/dam/{media}/full/150,/0/default.jpg")).await;
+
+            closing.close(folder.path());
+            if let Some((part, fault)) = fault {
+                dam.fault_at(part, fault);
+            }
+            gateway.advance(Duration::from_secs(11 * 60));
+            // And as if nobody had ever asked for it: no other than an item that is not there.
+            let (unheard, other, _) = in_front_of_answers(closing.adapter, folder.path()).await;
+            if let Some((part, fault)) = fault {
+                other.fault_at(part, fault);
+            }
+            let files = [closing.media.rsplit('/').next().unwrap(), ""];
+            let mut told = addresses(closing.item, &files);
+            told.push((format!("/iiif/3/image/dam/{media}/full/150,/0/default.jpg"), true));
+            told.push((format!("/iiif/3/image/dam/{media}/full/77,/0/default.jpg"), true));
+            for (address, _) in &told {
+                assert_eq!(gateway.get(address).await.status(), 404, "{case}: {address}");
+                assert_eq!(unheard.get(address).await.status(), 404, "{case}: {address}, unheard of");
+            }
+
+            dam.fault(Some(Fault::Broken));
+            gateway.advance(Duration::from_secs(11 * 60));
+            let gateway = gateway.restart().await;
+            for (address, _) in &told {
+                let status = gateway.get(address).await.status().as_u16();
+                assert!(matches!(status, 404 | 503), "{case}: {address} afterwards: {status}");
+            }
+        }
+    }
+}
+
+/// Restricted, and not described: no picture comes of what was open before, then or later.
+#[tokio::test]
+async fn what_was_open_and_is_restricted_shows_no_pixel_whatever_else_fails() {
+    let closing = Closing { closed: "\"access\": 1", ..CLOSINGS[0] };
+    let folder = closing.answers();
+    let (gateway, dam, _) = in_front_of_answers(closing.adapter, folder.path()).await;
+    let picture = "/iiif/3/image/dam/1%2Foriginal/full/150,/0/default.jpg";
+    gateway.image(picture).await;
+    closing.close(folder.path());
+    for part in ["get_resource_all_image_sizes", ""] {
+        dam.fault_at(part, Fault::Broken);
+        gateway.advance(Duration::from_secs(11 * 60));
+        for address in [picture, "/iiif/3/manifest/dam/1"] {
+            assert_eq!(gateway.get(address).await.status(), 503, "{address}");
+        }
+    }
+    dam.fault(None);
+    assert_eq!(gateway.get(picture).await.status(), 401);
+    gateway.document("/iiif/3/manifest/dam/1").await;
 }
 
 /// Neither documents nor refusals hold what the source was told in confidence.

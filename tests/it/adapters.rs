@@ -14,6 +14,7 @@ use loggia::upstream::{Settings, Upstream, UpstreamError};
 use serde::Deserialize;
 
 use crate::support::fake_dam::{FakeDam, Fault};
+use crate::support::logs::Logs;
 
 /// `expect.toml` of a fixture folder.
 #[derive(Deserialize)]
@@ -26,6 +27,9 @@ struct Expect {
     /// Ids that it refuses.
     #[serde(default)]
     denied: Vec<String>,
+    /// Ids for which the source asks to come back in five seconds.
+    #[serde(default)]
+    busy: Vec<String>,
     /// Ids of records that are there, but not for everybody.
     #[serde(default)]
     closed: Vec<Closed>,
@@ -111,7 +115,12 @@ fn cases() -> impl Iterator<Item = Case> {
 
 impl Case {
     async fn start(&self) -> Bound {
-        let dam = FakeDam::start(&self.folder).await;
+        self.start_on(&self.folder).await
+    }
+
+    /// With other answers than those that were recorded.
+    async fn start_on(&self, folder: &Path) -> Bound {
+        let dam = FakeDam::start(folder).await;
         let settings: toml::Table =
             toml::from_str(&dam.here(&toml::to_string(&self.expect.settings).unwrap())).unwrap();
         let operator = Settings { retries: 0, ..Settings::default() };
@@ -217,6 +226,59 @@ async fn what_is_refused_is_denied_and_what_is_closed_is_not_open() {
         }
         bound.dam.assert_all_known();
     }
+}
+
+#[tokio::test]
+async fn who_asks_to_come_back_later_is_not_misread() {
+    for case in cases() {
+        let bound = case.start().await;
+        for id in &case.expect.busy {
+            let error = bound.record(&id.as_str().into()).await.unwrap_err();
+            assert!(matches!(error, AdapterError::Later { .. }) && error.is_temporary(), "{error:?}");
+            assert_eq!(error.retry_after().map(|wait| wait.as_secs()), Some(5), "{error:?}");
+        }
+        bound.dam.assert_all_known();
+    }
+}
+
+/// Switched off, moved, or behind a wall: that says nothing of any item, and nothing of what there is.
+#[tokio::test]
+async fn an_api_that_is_gone_takes_nothing_with_it() {
+    for case in cases() {
+        for status in [403, 404] {
+            let answers = refusing(&case.folder, status);
+            let bound = case.start_on(answers.path()).await;
+            let listed = bound.source.list(None).await.unwrap_err();
+            assert!(matches!(listed, AdapterError::Status { .. }), "{}: {listed:?}", case.name);
+            let record = bound.record(&case.expect.record[0].id).await.unwrap_err();
+            match case.name.as_str() {
+                // Their answers say what is absent, so a status does not.
+                "mediawiki" | "resourcespace" => {
+                    assert!(matches!(record, AdapterError::Status { .. }), "{}: {record:?}", case.name);
+                }
+                _ => assert!(
+                    matches!(record, AdapterError::NotFound(_) | AdapterError::Denied(_)),
+                    "{}: {record:?}",
+                    case.name
+                ),
+            }
+        }
+    }
+}
+
+/// The routes of a fixture folder, all of which have this status and nothing to say.
+fn refusing(folder: &Path, status: i64) -> tempfile::TempDir {
+    let mut routes: toml::Table =
+        toml::from_str(&fs::read_to_string(folder.join("routes.toml")).unwrap()).unwrap();
+    for route in routes["route"].as_array_mut().unwrap() {
+        let route = route.as_table_mut().unwrap();
+        route.retain(|key, _| matches!(key, "path" | "query" | "method"));
+        route.insert("status".to_owned(), status.into());
+        route.insert("text".to_owned(), "no".into());
+    }
+    let changed = tempfile::tempdir().unwrap();
+    fs::write(changed.path().join("routes.toml"), routes.to_string()).unwrap();
+    changed
 }
 
 #[tokio::test]
@@ -426,20 +488,30 @@ async fn faults_are_told_apart() {
     }
 }
 
+/// Where answers tell who may see an item, those that do not close it: of another shape it is nobody's.
 #[tokio::test]
 async fn a_wrong_shape_is_named() {
-    let mut messages = Vec::new();
+    let mut different = Vec::new();
     for case in cases() {
+        let logs = Logs::start();
         let bound = case.start().await;
         bound.dam.fault(Some(Fault::Shape));
-        let error = bound.record(&case.expect.shape.id.as_str().into()).await.unwrap_err();
-        assert!(matches!(error, AdapterError::Field { .. }), "{}: {error:?}", case.name);
-        messages.push((case.name.clone(), error.to_string(), case.expect.shape.message.clone()));
+        let message = match bound.record(&case.expect.shape.id.as_str().into()).await {
+            Err(error) => error.to_string(),
+            Ok(record) => {
+                assert!(record.access >= Access::Hidden, "{}: {record:?}", case.name);
+                assert!(record.canvases.is_empty() && record.metadata.is_empty(), "{}", case.name);
+                let warned = logs.text().lines().find(|line| line.contains("WARN")).map(str::to_owned);
+                warned.unwrap_or_default()
+            }
+        };
+        if !message.contains(&case.expect.shape.message) {
+            different.push((case.name.clone(), message, case.expect.shape.message.clone()));
+        }
         let file = &case.expect.file[0];
         let answer = bound.read(&file.media, None).await;
         assert!(answer.is_err(), "{}: {answer:?}", case.name);
     }
-    let different: Vec<_> = messages.iter().filter(|(_, found, expected)| found != expected).collect();
     assert!(different.is_empty(), "{different:#?}");
 }
 
@@ -458,6 +530,7 @@ headers = { x-app = "loggia" }
 name = "book"
 url = "/books/{id}?full=1"
 query = { embed = ["pages", "notes"] }
+access = '.access'
 [[fetch]]
 name = "notes"
 url = "/notes"
@@ -473,7 +546,6 @@ optional = true
 id = '.book.id'
 label = '.book.title'
 summary = '.notes.text'
-access = '.book.access'
 [canvas]
 each = '[.pages[] | select(. != null)]'
 id = '.uuid'
@@ -578,7 +650,7 @@ text = '{"rows": ["x"]}'
 
 #[tokio::test]
 async fn a_listing_without_an_end_is_left() {
-    let cases = [("told", "same", 2), ("told", "circle", 200), ("counted", "more", 200)];
+    let cases = [("told", "same", 2), ("told", "circle", 3), ("counted", "more", 200)];
     let mut messages = Vec::new();
     for (paging, id, requests) in cases {
         let bound = sample(&ENDLESS.replace("PAGING", paging), ENDLESS_ROUTES).await;
@@ -592,10 +664,65 @@ async fn a_listing_without_an_end_is_left() {
     messages.push(error.to_string());
     insta::assert_snapshot!(messages.join("\n"), @r#"
     field `fetch.pages.paging` of `same`: expected another cursor on the next page, found the same again, `{"from":"B","n":2}` (adapter `sample`)
-    field `fetch.pages.paging` of `circle`: expected at most 200 pages, found more (adapter `sample`)
+    field `fetch.pages.paging` of `circle`: expected another cursor on the next page, found the same again, `{"from":"B"}` (adapter `sample`)
     field `fetch.pages.paging` of `more`: expected at most 200 pages, found more (adapter `sample`)
     field `list.paging` of `list`: expected another cursor on the next page, found the same again, `{"from":"B","n":2}` (adapter `sample`)
     "#);
+}
+
+/// What one answer said of who may see the item holds, whatever becomes of the others.
+#[tokio::test]
+async fn who_may_see_an_item_is_known_without_the_rest() {
+    let broken = SAMPLE_ROUTES.replacen("text = '{\"uuid\": \"p2\"}'", "status = 500\ntext = ''", 1);
+    assert_ne!(broken, SAMPLE_ROUTES);
+    let cases = [
+        ("open", None),
+        ("login", None),
+        ("restricted", None),
+        ("hidden", Some(Access::Hidden)),
+        ("whatever", Some(Access::Unknown)),
+    ];
+    for (word, closed) in cases {
+        let bound = sample(SAMPLE, &broken.replace("whatever", word)).await;
+        match (bound.source.record(&"a/b".into()).await, closed) {
+            (Ok(record), Some(access)) => {
+                assert_eq!((record.access, record.canvases.len()), (access, 0), "{word}");
+            }
+            (Err(AdapterError::Undescribed(error)), None) if word != "open" => {
+                assert!(matches!(*error, AdapterError::Status { .. }), "{word}: {error:?}");
+            }
+            (Err(AdapterError::Status { .. }), None) if word == "open" => {}
+            (other, _) => panic!("{word}: {other:?}"),
+        }
+    }
+}
+
+/// An expression that fails is no word for open, and no reason to tell what was known before.
+#[tokio::test]
+async fn an_access_that_cannot_be_computed_closes() {
+    let odd = SAMPLE.replace("access = '.access'", "access = '.access | error'");
+    assert_ne!(odd, SAMPLE);
+    let record = sample(&odd, SAMPLE_ROUTES).await.source.record(&"a/b".into()).await.unwrap();
+    assert_eq!(record.access, Access::Unknown);
+}
+
+/// One row without an id is left out; when no row has one, the listing is not what it was.
+#[tokio::test]
+async fn a_listing_whose_rows_have_all_lost_their_ids_is_none() {
+    let definition = ENDLESS.replace("PAGING", "told");
+    for (rows, expected) in [(r#"["a", 5, "b"]"#, Some(2)), ("[]", Some(0)), ("[5, null]", None)] {
+        let routes = format!(
+            "host = 'https://sample.example.org'\n[[route]]\npath = '/api/same'\ntext = '{{\"rows\": {rows}}}'"
+        );
+        let page = sample(&definition, &routes).await.source.list(None).await;
+        match (page, expected) {
+            (Ok(page), Some(count)) => assert_eq!(page.items.len(), count, "{rows}"),
+            (Err(error), None) => {
+                insta::assert_snapshot!(error, @"field `list[0].id` of `list`: expected a text, found the number 5 (adapter `sample`)");
+            }
+            (other, _) => panic!("{rows}: {other:?}"),
+        }
+    }
 }
 
 #[tokio::test]

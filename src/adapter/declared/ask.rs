@@ -10,10 +10,11 @@ use http::header::{HeaderMap, LINK};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::definition::{Definition, Fetch, ListRules, Method};
-use super::expression::{Expression, OfItem, OfSource};
-use super::field::{Field, Mismatch, cut};
+use super::definition::{Definition, Fetch, Format, ListRules, Method};
+use super::expression::{OfItem, OfSource};
+use super::field::{Mismatch, cut};
 use super::inputs::Site;
+use super::judge::{Heard, Judge, Said};
 use super::mapping::field;
 use super::paging::{Paging, Place, Turn};
 use super::request::Names;
@@ -41,14 +42,6 @@ pub(super) struct Client {
     pub(super) base: Url,
 }
 
-/// What a source said when asked for one thing.
-#[derive(Debug)]
-enum Said<T> {
-    Here(T),
-    Absent,
-    Denied,
-}
-
 /// One page that was read.
 struct Sheet {
     rows: Vec<Value>,
@@ -57,36 +50,43 @@ struct Sheet {
 
 impl Client {
     /// All answers about one item, by the name of their fetch. Those that tell whether the item is there at all
-    /// are asked for first, the others side by side.
-    pub(super) async fn answers(&self, id: &ItemId) -> Result<Value, AdapterError> {
+    /// are asked for first, the others side by side, and of these the ones before all that tell who may see it.
+    pub(super) async fn answers(&self, id: &ItemId, heard: &Heard) -> Result<Value, AdapterError> {
         let mut root = Map::new();
         let (each, plain): (Vec<&Fetch>, Vec<&Fetch>) =
             self.definition.fetch.iter().partition(|fetch| fetch.each.is_some());
-        let (first, rest): (Vec<&Fetch>, Vec<&Fetch>) =
-            plain.into_iter().partition(|fetch| fetch.exists.is_some() || fetch.denied.is_some());
+        let (first, mut rest): (Vec<&Fetch>, Vec<&Fetch>) =
+            plain.into_iter().partition(|fetch| fetch.tells_absence());
         for fetch in first {
-            root.insert(fetch.name.clone(), self.answer(fetch, id).await?);
+            root.insert(fetch.name.clone(), self.answer(fetch, id, heard).await?);
         }
+        rest.sort_by_key(|fetch| fetch.access.is_none());
         let answers = rest.into_iter().map(|fetch| async move {
-            Ok::<_, AdapterError>((fetch.name.clone(), self.answer(fetch, id).await?))
+            Ok::<_, AdapterError>((fetch.name.clone(), self.answer(fetch, id, heard).await?))
         });
         root.extend(all(answers).await?);
         for fetch in each {
-            let answers = self.answers_of_each(fetch, id, &root).await?;
+            let answers = self.answers_of_each(fetch, id, heard, &root).await?;
             root.insert(fetch.name.clone(), answers);
         }
         Ok(Value::Object(root))
     }
 
     /// The answer to one fetch; null if it is optional and there is none.
-    pub(super) async fn answer(&self, fetch: &Fetch, id: &ItemId) -> Result<Value, AdapterError> {
-        self.answer_for(fetch, id, &Value::Null).await
+    pub(super) async fn answer(
+        &self,
+        fetch: &Fetch,
+        id: &ItemId,
+        heard: &Heard,
+    ) -> Result<Value, AdapterError> {
+        self.answer_for(fetch, id, heard, &Value::Null).await
     }
 
     async fn answers_of_each(
         &self,
         fetch: &Fetch,
         id: &ItemId,
+        heard: &Heard,
         root: &Map<String, Value>,
     ) -> Result<Value, AdapterError> {
         let Some(rule) = &fetch.each else { return Ok(Value::Null) };
@@ -102,23 +102,32 @@ impl Client {
         }
         // Boxed: the compiler cannot prove an adapter over borrowed elements to be `Send`.
         let answers: Vec<_> =
-            elements.iter().map(|element| self.answer_for(fetch, id, element).boxed()).collect();
+            elements.iter().map(|element| self.answer_for(fetch, id, heard, element).boxed()).collect();
         Ok(Value::Array(all(answers).await?))
     }
 
-    async fn answer_for(&self, fetch: &Fetch, id: &ItemId, each: &Value) -> Result<Value, AdapterError> {
+    async fn answer_for(
+        &self,
+        fetch: &Fetch,
+        id: &ItemId,
+        heard: &Heard,
+        each: &Value,
+    ) -> Result<Value, AdapterError> {
         let names = Names { each, ..self.names(id.as_str()) };
+        let judge = Judge::new(&self.definition, fetch, self.of_item(id), heard);
         let said = match &fetch.paging {
-            Some(paging) => self.all_pages(fetch, self.paging(paging), id, names).await?,
+            Some(paging) => self.all_pages(fetch, self.paging(paging), id, names, &judge).await?,
             None => {
                 let request = self.question(&fetch.url, &fetch.query, fetch.method, &[], names)?;
-                let (said, _) = self.read(request, id.as_str(), Judge::of(fetch, self.of_item(id))).await?;
-                said
+                self.judged(request, fetch, id, &judge).await?.0
             }
         };
         match said {
             Said::Here(answer) => Ok(answer),
-            Said::Absent if fetch.optional => Ok(Value::Null),
+            Said::Absent if fetch.optional => {
+                judge.note_access(&Input::from(&Value::Null));
+                Ok(Value::Null)
+            }
             Said::Absent => Err(AdapterError::NotFound(id.to_string())),
             Said::Denied => Err(AdapterError::Denied(id.to_string())),
         }
@@ -130,21 +139,24 @@ impl Client {
         paging: (&str, &Paging),
         id: &ItemId,
         names: Names<'_>,
+        judge: &Judge,
     ) -> Result<Said<Value>, AdapterError> {
         let section = format!("fetch.{}", fetch.name);
         let mut rows = Vec::new();
         let mut next = Some(paging.1.first());
+        let mut seen = Vec::new();
         for _ in 0..MOST_PAGES {
             let Some(place) = next else { return Ok(Said::Here(Value::Array(rows))) };
             let extra = paging.1.query(&place).expect("the place comes from this paging");
             let request = self.question(&fetch.url, &fetch.query, fetch.method, &extra, names)?;
-            let (said, headers) = self.read(request, id.as_str(), Judge::of(fetch, self.of_item(id))).await?;
+            let (said, headers) = self.judged(request, fetch, id, judge).await?;
             let answer = match said {
                 Said::Here(answer) => answer,
                 Said::Absent => return Ok(Said::Absent),
                 Said::Denied => return Ok(Said::Denied),
             };
-            let page = self.sheet(&section, paging, &place, &answer, &headers);
+            seen.push(place);
+            let page = self.sheet(&section, paging, &seen, &answer, &headers);
             let page = page.map_err(|mismatch| self.shape(id.as_str(), mismatch))?;
             rows.extend(page.rows);
             next = page.next;
@@ -170,16 +182,12 @@ impl Client {
         let place = place.unwrap_or_else(|| paging.1.first());
         let extra = paging.1.query(&place).ok_or_else(|| unknown(format!("{place:?}")))?;
         let request = self.question(&rules.url, &rules.query, Method::Get, &extra, self.names(""))?;
-        let (said, headers) = self.read(request, "list", Judge::default()).await?;
-        match said {
-            Said::Here(answer) => {
-                let page = self.sheet("list", paging, &place, &answer, &headers);
-                let page = page.map_err(|mismatch| self.shape("list", mismatch))?;
-                Ok((page.rows, page.next))
-            }
-            Said::Absent => Err(AdapterError::NotFound("list".to_owned())),
-            Said::Denied => Err(AdapterError::Denied("list".to_owned())),
-        }
+        let answer = self.upstream.send(request).await?;
+        let headers = answer.headers.clone();
+        let answer = self.read(answer, Format::default(), "list", "list", Ok).await?;
+        let page = self.sheet("list", paging, &[place], &answer, &headers);
+        let page = page.map_err(|mismatch| self.shape("list", mismatch))?;
+        Ok((page.rows, page.next))
     }
 
     /// A paging of the definition, with its name for errors.
@@ -187,13 +195,13 @@ impl Client {
         (name, self.definition.paging.get(name).expect("`parse` looked it up"))
     }
 
-    /// What is on one page of a section, and whether another follows. A page that follows itself would be asked
-    /// for again and again.
+    /// What is on the last of the pages that were `seen`, and whether another follows. One that was seen before
+    /// would lead to the same pages again and again.
     fn sheet(
         &self,
         asking: &str,
         (name, paging): (&str, &Paging),
-        place: &Place,
+        seen: &[Place],
         answer: &Value,
         headers: &HeaderMap,
     ) -> Result<Sheet, Mismatch> {
@@ -207,33 +215,69 @@ impl Client {
             None => Value::Null,
         };
         let link = headers.contains_key(LINK).then(|| names_next(headers));
+        let place = seen.last().expect("the page that was read");
         let next = paging.turn(place, &Turn { rows: rows.len() as u64, link, next });
-        if next.as_ref() == Some(place) {
-            let found = format!("the same again, `{}`", cut(&place.to_string()));
+        if let Some(again) = next.as_ref().filter(|next| seen.contains(next)) {
+            let found = format!("the same again, `{}`", cut(&again.to_string()));
             let field = format!("{asking}.paging");
             return Err(Mismatch { field, expected: "another cursor on the next page", found });
         }
         Ok(Sheet { rows, next })
     }
 
-    /// Sends a question about `item` and reads the answer as JSON.
-    async fn read(
+    /// Sends a question about an item and has the answer judged.
+    async fn judged(
         &self,
         request: Request,
-        item: &str,
-        judge: Judge,
+        fetch: &Fetch,
+        id: &ItemId,
+        judge: &Judge,
     ) -> Result<(Said<Value>, HeaderMap), AdapterError> {
         let answer = self.upstream.send(request).await?;
         let headers = answer.headers.clone();
-        match answer.status {
-            StatusCode::OK => {}
-            StatusCode::NOT_FOUND | StatusCode::GONE => return Ok((Said::Absent, headers)),
-            StatusCode::FORBIDDEN => return Ok((Said::Denied, headers)),
-            _ => return Err(unexpected(&answer, &judge.asked)),
+        if let Some(said) = judge.of_status(answer.status) {
+            return Ok((said, headers));
         }
+        let (judge, asked) = (judge.clone(), format!("fetch.{}", fetch.name));
+        let read =
+            self.read(answer, fetch.format, &asked, id.as_str(), move |answer| judge.of_answer(answer));
+        Ok((read.await?, headers))
+    }
+
+    /// Reads an answer, and makes of it what is wanted. `asked` is the key that errors name.
+    async fn read<T: Send + 'static>(
+        &self,
+        answer: Answer,
+        format: Format,
+        asked: &str,
+        item: &str,
+        make: impl FnOnce(Value) -> Result<T, Mismatch> + Send + 'static,
+    ) -> Result<T, AdapterError> {
+        if answer.status != StatusCode::OK {
+            return Err(unexpected(&answer, asked));
+        }
+        let retry_after = answer.retry_after();
         let body = answer.bytes().await?;
-        let said = blocking(move || judge.read(&body)).await;
-        Ok((said.map_err(|mismatch| self.shape(item, mismatch))?, headers))
+        let (client, key) = (self.clone(), asked.to_owned());
+        let read = blocking(move || {
+            let answer = format.read(&body).map_err(|error| Mismatch {
+                field: key,
+                expected: "JSON",
+                found: format!("`{}` ({error})", cut(&String::from_utf8_lossy(&body[..body.len().min(400)]))),
+            })?;
+            if client.is_busy(&answer)? { Ok(None) } else { make(answer).map(Some) }
+        });
+        match read.await {
+            Ok(Some(made)) => Ok(made),
+            Ok(None) => Err(AdapterError::Later { asked: asked.to_owned(), retry_after }),
+            Err(mismatch) => Err(self.shape(item, mismatch)),
+        }
+    }
+
+    /// Whether an answer is none, but says to come back later.
+    fn is_busy(&self, answer: &Value) -> Result<bool, Mismatch> {
+        let Some(rule) = &self.definition.http.busy else { return Ok(false) };
+        field("http", "busy", rule, &answer.into(), &self.of_source())?.truth()
     }
 
     /// The variables of an answer about an item.
@@ -251,50 +295,6 @@ impl Client {
         let Mismatch { field, expected, found } = mismatch;
         let adapter = self.definition.adapter.name.clone();
         AdapterError::Field { adapter, item: item.to_owned(), field, expected, found }
-    }
-}
-
-/// What an answer is asked before it counts as one.
-struct Judge {
-    /// The key that errors name.
-    asked: String,
-    about: Option<(Fetch, OfItem)>,
-}
-
-impl Default for Judge {
-    fn default() -> Self {
-        Self { asked: "list".to_owned(), about: None }
-    }
-}
-
-impl Judge {
-    fn of(fetch: &Fetch, scope: OfItem) -> Self {
-        Self { asked: format!("fetch.{}", fetch.name), about: Some((fetch.clone(), scope)) }
-    }
-
-    fn read(&self, body: &[u8]) -> Result<Said<Value>, Mismatch> {
-        let format = self.about.as_ref().map(|(fetch, _)| fetch.format).unwrap_or_default();
-        let answer = format.read(body).map_err(|error| Mismatch {
-            field: self.asked.clone(),
-            expected: "JSON",
-            found: format!("`{}` ({error})", cut(&String::from_utf8_lossy(&body[..body.len().min(400)]))),
-        })?;
-        let Some((fetch, scope)) = &self.about else { return Ok(Said::Here(answer)) };
-        if fetch.exists.is_none() && fetch.denied.is_none() {
-            return Ok(Said::Here(answer));
-        }
-        let input = Input::from(&answer);
-        let says = |key: &str, rule: &Option<Expression<OfItem>>, absent: bool| match rule {
-            Some(rule) => field(&self.asked, key, rule, &input, scope).and_then(Field::truth),
-            None => Ok(absent),
-        };
-        if says("denied", &fetch.denied, false)? {
-            Ok(Said::Denied)
-        } else if says("exists", &fetch.exists, true)? {
-            Ok(Said::Here(answer))
-        } else {
-            Ok(Said::Absent)
-        }
     }
 }
 

@@ -306,7 +306,7 @@ url = "{+base}/files/{file}"
            |
         12 | titel = '.x'
            | ^^^^^
-        unknown field `titel`, expected one of `id`, `label`, `version`, `access`, `summary`, `metadata`, `rights`, `required_statement`, `provider`, `homepage`, `see_also`, `rendering`, `nav_date`, `behavior`, `viewing_direction`, `modified`, `parents`, `thumbnail`
+        unknown field `titel`, expected one of `id`, `label`, `version`, `summary`, `metadata`, `rights`, `required_statement`, `provider`, `homepage`, `see_also`, `rendering`, `nav_date`, `behavior`, `viewing_direction`, `modified`, `parents`, `thumbnail`
         "#);
         insta::assert_snapshot!(error("id = '.item.id'", "id = '.item.'"), @r#"
         sample.toml: TOML parse error at line 12, column 6

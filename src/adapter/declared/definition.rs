@@ -72,6 +72,8 @@ pub(super) struct Http {
     /// Other hosts from which files of this system come.
     #[serde(default)]
     pub(super) hosts: Vec<String>,
+    /// True over an answer that is none: the source asks to come back later.
+    pub(super) busy: Option<Expression<OfSource>>,
 }
 
 /// What a redirect means.
@@ -102,6 +104,9 @@ pub(super) struct Fetch {
     pub(super) exists: Option<Expression<OfItem>>,
     /// True: the source refuses the item.
     pub(super) denied: Option<Expression<OfItem>>,
+    /// Who may see the item, by this answer alone: it holds even when other answers do not come. Of several
+    /// such words the strictest counts.
+    pub(super) access: Option<Expression<OfItem>>,
     /// An absent answer is null rather than an absent item.
     #[serde(default)]
     pub(super) optional: bool,
@@ -138,7 +143,6 @@ pub(super) struct RecordRules {
     pub(super) id: Expression<OfRecord>,
     pub(super) label: Expression<OfRecord>,
     pub(super) version: Option<Expression<OfRecord>>,
-    pub(super) access: Option<Expression<OfRecord>>,
     pub(super) summary: Option<Expression<OfRecord>>,
     pub(super) metadata: Option<Expression<OfRecord>>,
     pub(super) rights: Option<Expression<OfRecord>>,
@@ -179,7 +183,8 @@ pub(super) struct ListRules {
     #[serde(default)]
     pub(super) query: IndexMap<String, Values>,
     pub(super) paging: String,
-    /// False leaves the row out. Null does not: a row that lost its id must not look like a deletion.
+    /// False leaves the row out. So does what is no text, with a warning; but rows that have all lost their id
+    /// must not look like deletions.
     pub(super) id: Expression<OfSource>,
     pub(super) label: Option<Expression<OfSource>>,
     pub(super) version: Option<Expression<OfSource>>,
@@ -287,9 +292,21 @@ impl Definition {
         Ok(definition)
     }
 
+    /// Whether answers tell who may see an item; otherwise everybody may.
+    pub(super) fn tells_access(&self) -> bool {
+        self.fetch.iter().any(|fetch| fetch.access.is_some())
+    }
+
     /// The fetch of that name; `parse` proved that there is one.
     pub(super) fn fetch_named(&self, name: &str) -> Option<&Fetch> {
         self.fetch.iter().find(|fetch| fetch.name == name)
+    }
+}
+
+impl Fetch {
+    /// Whether its answer says that there is no such item, or that it is refused.
+    pub(super) fn tells_absence(&self) -> bool {
+        self.exists.is_some() || self.denied.is_some()
     }
 }
 

@@ -7,14 +7,15 @@ use async_trait::async_trait;
 use url::Url;
 
 use super::ask::{Client, blocking};
-use super::definition::Definition;
+use super::definition::{Definition, ListRules};
 use super::field::Mismatch;
 use super::file::Book;
 use super::inputs::{Site, SiteError};
-use super::mapping::{Addresses, Mapping, listed};
+use super::judge::Heard;
+use super::mapping::{Addresses, Mapping, closed, listed};
 use super::media_id;
 use super::paging::Place;
-use crate::adapter::record::{Cursor, ItemId, Listed, MediaId, Page, Record};
+use crate::adapter::record::{Access, Cursor, ItemId, Listed, MediaId, Page, Record};
 use crate::adapter::{Abilities, Adapter, AdapterError, Media};
 use crate::jq::Input;
 use crate::upstream::{self, Upstream};
@@ -48,16 +49,28 @@ impl Declared {
         Ok(Self { client, book: Book::new() })
     }
 
+    /// The record as its answers describe it. What they say of who may see it is noted on the way.
+    async fn described(&self, id: &ItemId, heard: &Heard) -> Result<Record, AdapterError> {
+        let answers = self.client.answers(id, heard).await?;
+        let unheard = if self.client.definition.tells_access() { Access::Unknown } else { Access::Open };
+        let (record, told) = self.map(id, heard.access().unwrap_or(unheard), answers).await?;
+        if let Some(addresses) = told {
+            self.book.remember(id, addresses);
+        }
+        Ok(record)
+    }
+
     /// The record that the answers describe, and the addresses of its files where they tell them.
     async fn map(
         &self,
         id: &ItemId,
+        access: Access,
         answers: serde_json::Value,
     ) -> Result<(Record, Option<Addresses>), AdapterError> {
         let (client, id) = (self.client.clone(), id.clone());
         blocking(move || {
             let definition = &client.definition;
-            let mapping = Mapping::new(definition, &id, client.site.source.clone(), &answers);
+            let mapping = Mapping::new(definition, &id, client.site.source.clone(), access, &answers);
             let record = mapping.record().map_err(|mismatch| client.shape(id.as_str(), mismatch))?;
             let record = record.ok_or_else(|| AdapterError::NotFound(id.to_string()))?;
             let told = definition
@@ -68,6 +81,19 @@ impl Declared {
             Ok((record, told.transpose()?))
         })
         .await
+    }
+
+    /// What is left when a description failed: who may see the item, where that was heard before. A closed
+    /// item needs no description; of one that is not open any more, an earlier one may not be told.
+    fn undescribed(&self, id: &ItemId, heard: &Heard, error: AdapterError) -> Result<Record, AdapterError> {
+        match heard.access() {
+            Some(access @ (Access::Hidden | Access::Unknown)) => {
+                tracing::warn!(adapter = self.client.definition.adapter.name, item = %id, ?access, %error, "an item is closed, and cannot be described");
+                Ok(closed(id, access))
+            }
+            Some(Access::Login | Access::Restricted) => Err(AdapterError::Undescribed(Box::new(error))),
+            Some(Access::Open) | None => Err(error),
+        }
     }
 }
 
@@ -120,12 +146,9 @@ impl Adapter for Declared {
         if id.as_str().is_empty() {
             return Err(AdapterError::NotFound(String::new()));
         }
-        let answers = self.client.answers(id).await?;
-        let (record, told) = self.map(id, answers).await?;
-        if let Some(addresses) = told {
-            self.book.remember(id, addresses);
-        }
-        Ok(record)
+        let heard = Heard::default();
+        let described = self.described(id, &heard).await;
+        described.or_else(|error| self.undescribed(id, &heard, error))
     }
 
     fn item_of(&self, id: &MediaId) -> Option<ItemId> {
@@ -145,19 +168,34 @@ impl Adapter for Declared {
         let place = after.map(|cursor| self.place(cursor)).transpose()?;
         let (rows, next) = self.client.page(rules, place).await?;
         let (client, rules) = (self.client.clone(), rules.clone());
-        let items = blocking(move || {
-            let scope = client.of_source();
-            let read = |(n, row)| {
-                listed(&client.definition, &rules, row, &scope).map_err(|mismatch| Mismatch {
-                    field: mismatch.field.replacen("list.", &format!("list[{n}]."), 1),
-                    ..mismatch
-                })
-            };
-            let rows: Result<Vec<_>, _> = rows.into_iter().enumerate().map(read).collect();
-            rows.map_err(|mismatch| client.shape("list", mismatch))
-        });
+        let items = blocking(move || client.rows(&rules, rows));
         let next = next.map(|place| Cursor::from(serde_json::to_string(&place).expect("plain data")));
-        Ok(Page { items: items.await?.into_iter().flatten().collect(), next })
+        Ok(Page { items: items.await?, next })
+    }
+}
+
+impl Client {
+    /// The rows of one page that are items. A few without an id are left out; when all of them have lost it, the
+    /// listing is not what it was.
+    fn rows(&self, rules: &ListRules, rows: Vec<serde_json::Value>) -> Result<Vec<Listed>, AdapterError> {
+        let (scope, mut items, mut odd) = (self.of_source(), Vec::new(), Vec::new());
+        let count = rows.len();
+        for (n, row) in rows.into_iter().enumerate() {
+            match listed(&self.definition, rules, row, &scope) {
+                Ok(item) => items.extend(item),
+                Err(mismatch) => {
+                    let field = mismatch.field.replacen("list.", &format!("list[{n}]."), 1);
+                    odd.push(self.shape("list", Mismatch { field, ..mismatch }));
+                }
+            }
+        }
+        if count > 0 && odd.len() == count {
+            return Err(odd.swap_remove(0));
+        }
+        for error in odd {
+            tracing::warn!(%error, "a row of the listing is left out");
+        }
+        Ok(items)
     }
 }
 

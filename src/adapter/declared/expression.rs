@@ -40,12 +40,13 @@ scope! {
     OfItem: "source", "id"; 2
 }
 scope! {
-    /// All answers about one item; `$root` is the object of them by the name of their fetch.
-    OfRecord: "source", "id", "root"; 3
+    /// All answers about one item; `$root` is the object of them by the name of their fetch, `$access` the word
+    /// for who may see it.
+    OfRecord: "source", "id", "root", "access"; 4
 }
 scope! {
     /// One canvas of an item, `$i` counts from 1.
-    OfCanvas: "source", "id", "root", "i"; 4
+    OfCanvas: "source", "id", "root", "access", "i"; 5
 }
 
 /// A compiled expression whose variables are those of the scope.

@@ -15,12 +15,13 @@ use quick_cache::sync::Cache;
 use super::ask::{Client, blocking, unexpected};
 use super::auth::Query;
 use super::definition::Resolve;
+use super::judge::Heard;
 use super::mapping::{Addresses, addresses};
 use super::request::Names;
 use crate::adapter::record::{ItemId, MediaId};
 use crate::adapter::{AdapterError, Content, Media};
 use crate::jq::Input;
-use crate::upstream::{Halt, UpstreamError};
+use crate::upstream::{Halt, UpstreamError, Wanted};
 
 /// Addresses kept in memory for all items of a source: some 20 MiB of them at most.
 const REMEMBERED: u64 = 100_000;
@@ -123,7 +124,7 @@ impl Client {
         book.0
             .get_or_insert_async(item, async {
                 let fetch = self.definition.fetch_named(&resolve.fetch).expect("`parse` looked it up");
-                let answer = self.answer(fetch, item).await?;
+                let answer = self.answer(fetch, item, &Heard::default()).await?;
                 let (client, resolve, item) = (self.clone(), resolve.clone(), item.clone());
                 let found = blocking(move || client.addresses_in(&resolve, &item, &Input::from(&answer)));
                 Ok(Arc::new(found.await?))
@@ -143,7 +144,8 @@ impl Client {
     ) -> Result<Attempt, AdapterError> {
         let rules = &self.definition.file;
         let (path, query) = address.split_once('?').unwrap_or((address, ""));
-        let mut request = self.request(path, Query::from(query), rules.auth)?.max_body(MAX_FILE);
+        let mut request =
+            self.request(path, Query::from(query), rules.auth)?.max_body(MAX_FILE).wanted(Wanted::File);
         if let Some(range) = range.filter(|range| rules.range && range.start < range.end) {
             // Many servers refuse an end that no file can have.
             let text = match range.end {

@@ -8,6 +8,7 @@ use url::Url;
 use super::definition::{Definition, Form, ListRules, Resolve};
 use super::expression::{Expression, OfCanvas, OfItem, OfRecord, OfSource, Scope};
 use super::field::{Field, Mismatch, cut, size};
+use super::judge::access_of;
 use super::media_id;
 use crate::adapter::record::{Access, Canvas, Image, ItemId, Leaf, Listed, Record};
 use crate::iiif::presentation::text::LanguageMap;
@@ -22,20 +23,28 @@ pub(super) struct Mapping<'d> {
     pub(super) definition: &'d Definition,
     pub(super) id: &'d ItemId,
     pub(super) source: Input,
+    pub(super) access: Access,
     root: Input,
 }
 
 impl<'d> Mapping<'d> {
-    /// Of the answers by the name of their fetch.
-    pub(super) fn new(definition: &'d Definition, id: &'d ItemId, source: Input, answers: &Value) -> Self {
-        Self { definition, id, source, root: answers.into() }
+    /// Of the answers by the name of their fetch, and what they say of who may see the item.
+    pub(super) fn new(
+        definition: &'d Definition,
+        id: &'d ItemId,
+        source: Input,
+        access: Access,
+        answers: &Value,
+    ) -> Self {
+        Self { definition, id, source, access, root: answers.into() }
     }
 
     /// The record that the answers describe, if they are about this item. A system may take `01` or `1x` for item 1;
     /// but one item has one id: rules, caches and harvesters go by it.
     pub(super) fn record(&self) -> Result<Option<Record>, Mismatch> {
         let rules = &self.definition.record;
-        let scope = OfRecord([self.source.clone(), json!(self.id.as_str()).into(), self.root.clone()]);
+        let [source, id, root, access] = self.variables();
+        let scope = OfRecord([source, id, root, access]);
         let one = |key: &str, rule: &Expression<OfRecord>| field("record", key, rule, &self.root, &scope);
         let some = |key, rule: &Option<Expression<OfRecord>>| match rule {
             Some(rule) => one(key, rule),
@@ -45,10 +54,9 @@ impl<'d> Mapping<'d> {
             return Ok(None);
         }
         let label = or_id(one("label", &rules.label)?.text()?, self.id);
-        let access = rules.access.as_ref().map(|rule| one("access", rule)).transpose()?;
         let mut record = Record {
             version: String::new(),
-            access: access.map_or(Access::Open, |field| field.access()),
+            access: self.access,
             label,
             summary: some("summary", &rules.summary)?.text()?,
             metadata: some("metadata", &rules.metadata)?.entries()?,
@@ -90,23 +98,27 @@ impl<'d> Mapping<'d> {
 
     fn canvas(&self, n: usize, element: &Input) -> Result<Canvas, Mismatch> {
         let rules = &self.definition.canvas;
-        let (source, root) = (self.source.clone(), self.root.clone());
-        let scope = OfCanvas([source, json!(self.id.as_str()).into(), root, json!(n + 1).into()]);
+        let [source, id, root, access] = self.variables();
+        let scope = OfCanvas([source, id, root, access, json!(n + 1).into()]);
         let place = format!("canvas[{n}]");
         let one = |key: &str, rule: &Expression<OfCanvas>| field(&place, key, rule, element, &scope);
         let some = |key, rule: &Option<Expression<OfCanvas>>| match rule {
             Some(rule) => one(key, rule),
             None => Ok(Field::new(key, Value::Null)),
         };
-        let access = rules.access.as_ref().map(|rule| one("access", rule)).transpose()?;
         Ok(Canvas {
             id: one("id", &rules.id)?.string()?,
             label: some("label", &rules.label)?.text()?,
             size: size(some("width", &rules.width)?, some("height", &rules.height)?)?,
             image: self.image(some("image", &rules.image)?)?,
-            access: access.map(|field| field.access()),
+            access: rules.access.as_ref().map(|rule| access_of(one("access", rule))),
             metadata: some("metadata", &rules.metadata)?.entries()?,
         })
+    }
+
+    fn variables(&self) -> [Input; 4] {
+        let (id, access) = (json!(self.id.as_str()), json!(self.access));
+        [self.source.clone(), id.into(), self.root.clone(), access.into()]
     }
 
     /// An object of `file`, `width`, `height`, `format`, `bytes` and `version`.
@@ -161,7 +173,16 @@ pub(super) fn addresses(
         .collect()
 }
 
-/// One row of a listing; `None`: the definition leaves it out.
+/// A record of which no more is told than that not everybody may see it.
+pub(super) fn closed(id: &ItemId, access: Access) -> Record {
+    let label = LanguageMap::none(id.as_str());
+    let mut record = Record { access, ..Record::new(id.clone(), String::new(), label) };
+    record.version = digest(&record);
+    record
+}
+
+/// One row of a listing; `None`: the definition leaves it out. Only a row without an id is an error: what is odd
+/// about one of many must not take all of them away.
 pub(super) fn listed(
     definition: &Definition,
     rules: &ListRules,
@@ -170,25 +191,34 @@ pub(super) fn listed(
 ) -> Result<Option<Listed>, Mismatch> {
     let row = row.into();
     let one = |key: &str, rule: &Expression<OfSource>| field("list", key, rule, &row, scope);
-    let some =
-        |key, rule: &Option<Expression<OfSource>>| rule.as_ref().map(|rule| one(key, rule)).transpose();
     let id = one("id", &rules.id)?;
     if id.value == Value::Bool(false) {
         return Ok(None);
     }
     let id = ItemId::from(id.string()?);
-    let label = some("label", &rules.label)?.map(Field::text).transpose()?;
-    let version = some("version", &rules.version)?.map(Field::version).transpose()?;
-    let access = match (some("access", &rules.access)?, &definition.record.access) {
-        (Some(field), _) => Some(field.access()),
+    let some = |key, rule: &Option<Expression<OfSource>>| rule.as_ref().map(|rule| one(key, rule));
+    let label = some("label", &rules.label).map(|told| told.and_then(Field::text));
+    let label = label.map(|label| or_id(without(&id, label).unwrap_or_default(), &id));
+    let version =
+        some("version", &rules.version).and_then(|told| without(&id, told.and_then(Field::version)));
+    let access = match some("access", &rules.access) {
+        Some(told) => Some(access_of(told)),
         // As the records will be: no need to ask for every one of them.
-        (None, None) => Some(Access::Open),
-        (None, Some(_)) => None,
+        None if !definition.tells_access() => Some(Access::Open),
+        None => None,
     };
-    let label = label.map(|label| or_id(label, &id));
-    let thumbnail = some("thumbnail", &rules.thumbnail)?.map(Field::optional_string).transpose()?.flatten();
-    let thumbnail = thumbnail.map(|file| media_id::join(definition.file.id, &id, &file));
+    let thumbnail = some("thumbnail", &rules.thumbnail)
+        .and_then(|told| without(&id, told.and_then(Field::optional_string)).flatten())
+        .map(|file| media_id::join(definition.file.id, &id, &file));
     Ok(Some(Listed { label, version: version.flatten(), access, thumbnail, id }))
+}
+
+/// A property of a row, or nothing where it is not as promised.
+fn without<T>(id: &ItemId, told: Result<T, Mismatch>) -> Option<T> {
+    let warn = |Mismatch { field, expected, found }: Mismatch| {
+        tracing::debug!(item = %id, field, expected, found, "a row of the listing goes without it");
+    };
+    told.map_err(warn).ok()
 }
 
 /// Runs one expression; what goes wrong inside it is told with the key under which it stands.

@@ -9,6 +9,7 @@ mod expression;
 mod field;
 mod file;
 mod inputs;
+mod judge;
 mod mapping;
 mod media_id;
 mod paging;

@@ -18,6 +18,8 @@ pub(super) mod info;
 
 impl From<ServeError> for Problem {
     fn from(error: ServeError) -> Self {
+        /// Without a word from the source: long enough for a restart.
+        const SOON: Duration = Duration::from_secs(30);
         let detail = error.to_string();
         match error {
             ServeError::Impossible(_) => Self::new(Kind::Syntax, detail),
@@ -31,11 +33,10 @@ impl From<ServeError> for Problem {
             ServeError::TooLarge(_) => Self::new(Kind::OverLimit, detail),
             ServeError::Busy => Self::busy(detail),
             ServeError::Unreachable { retry_after, .. } => {
-                /// Without a word from the source: long enough for a restart.
-                const SOON: Duration = Duration::from_secs(30);
                 Self::new(Kind::SourceAway, detail).with_retry_after(retry_after.unwrap_or(SOON))
             }
-            ServeError::Timeout { .. } => Self::new(Kind::SourceSlow, detail),
+            ServeError::Timeout { .. } => Self::new(Kind::SourceSlow, detail).with_retry_after(SOON),
+            ServeError::Undescribed(error) => Self::from(*error),
             ServeError::BadAnswer { name, message, found } => {
                 if found.is_some() {
                     tracing::warn!(error = detail, "a source answered something else than expected");

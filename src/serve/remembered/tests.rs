@@ -1,0 +1,241 @@
+//! A source that answers, fails, closes and thinks, as a script says.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::time::{Instant, sleep};
+
+use super::*;
+use crate::clock::FixedClock;
+use crate::serve::source::tests::source;
+use crate::store::Memory;
+
+impl Weigh for String {
+    fn weight(&self) -> u64 {
+        self.len() as u64
+    }
+}
+
+const TTL: Duration = Duration::from_secs(600);
+const STALE: Duration = Duration::from_secs(3600);
+
+/// A source that answers what it is told to, and counts how often it is asked.
+struct Script {
+    remembered: Remembered<String>,
+    source: Arc<Source>,
+    clock: Arc<FixedClock>,
+    answers: Arc<Mutex<VecDeque<Result<String, ServeError>>>>,
+    asked: Arc<AtomicUsize>,
+    /// How long it thinks.
+    slow: Arc<Mutex<Duration>>,
+}
+
+impl Script {
+    fn new(store: Arc<dyn Store>) -> Self {
+        let clock = Arc::new(FixedClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000)));
+        Self {
+            remembered: Remembered::new("word", 1 << 20, store, clock.clone()),
+            source: Arc::new(Source { record_ttl: TTL, stale: STALE, ..source("words") }),
+            clock,
+            answers: Arc::default(),
+            asked: Arc::default(),
+            slow: Arc::default(),
+        }
+    }
+
+    fn will(&self, answer: Result<&str, ServeError>) {
+        self.answers.lock().unwrap().push_back(answer.map(str::to_owned));
+    }
+
+    async fn get(&self) -> Result<String, ServeError> {
+        let (answers, asked) = (Arc::clone(&self.answers), Arc::clone(&self.asked));
+        let slow = *self.slow.lock().unwrap();
+        let ask = || async move {
+            asked.fetch_add(1, Ordering::SeqCst);
+            sleep(slow).await;
+            answers.lock().unwrap().pop_front().expect("asked more often than the test says")
+        };
+        self.remembered.get(&self.source, "id", ask).await.map(|value| (*value).clone())
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+fn store() -> Arc<Memory> {
+    Arc::new(Memory::new("test", 1 << 20))
+}
+
+fn away() -> ServeError {
+    ServeError::Unreachable { name: "words".into(), message: "away".into(), retry_after: None }
+}
+
+fn nothing() -> ServeError {
+    ServeError::NotFound { kind: "item", id: "id".into() }
+}
+
+#[tokio::test]
+async fn an_answer_is_good_for_its_time_and_then_asked_for_again() {
+    let script = Script::new(store());
+    script.will(Ok("one"));
+    assert_eq!((script.get().await.unwrap(), script.get().await.unwrap()), ("one".into(), "one".into()));
+    assert_eq!(script.asked(), 1);
+    script.clock.advance(TTL);
+    script.will(Ok("two"));
+    assert_eq!((script.get().await.unwrap(), script.asked()), ("two".into(), 2));
+}
+
+#[tokio::test]
+async fn an_older_answer_stands_in_while_the_source_is_left_alone() {
+    let script = Script::new(store());
+    script.will(Ok("one"));
+    script.get().await.unwrap();
+    script.clock.advance(TTL);
+    script.will(Err(away()));
+    for _ in 0..3 {
+        assert_eq!(script.get().await.unwrap(), "one");
+    }
+    assert_eq!(script.asked(), 2, "one failure is enough for a while");
+    script.clock.advance(PAUSE);
+    script.will(Ok("two"));
+    assert_eq!(script.get().await.unwrap(), "two");
+}
+
+#[tokio::test]
+async fn nothing_stands_in_for_ever() {
+    let script = Script::new(store());
+    script.will(Ok("one"));
+    script.get().await.unwrap();
+    script.clock.advance(TTL + STALE);
+    script.will(Err(away()));
+    assert!(matches!(script.get().await, Err(ServeError::Unreachable { .. })));
+}
+
+#[tokio::test]
+async fn what_is_gone_is_gone_at_once_and_not_asked_for_by_everybody() {
+    let script = Script::new(store());
+    script.will(Ok("one"));
+    script.get().await.unwrap();
+    script.clock.advance(TTL);
+    script.will(Err(nothing()));
+    for _ in 0..3 {
+        assert!(matches!(script.get().await, Err(ServeError::NotFound { .. })));
+    }
+    assert_eq!(script.asked(), 2);
+    script.clock.advance(REFUSED);
+    script.will(Err(away()));
+    assert!(matches!(script.get().await, Err(ServeError::Unreachable { .. })), "the old answer is forgotten");
+}
+
+#[tokio::test]
+async fn an_answer_that_may_close_an_item_is_never_bridged() {
+    let script = Script::new(store());
+    script.will(Ok("one"));
+    script.get().await.unwrap();
+    script.clock.advance(TTL);
+    script.will(Err(ServeError::Unreadable { name: "words".into(), message: "line 1".into() }));
+    assert!(matches!(script.get().await, Err(ServeError::Unreadable { .. })));
+}
+
+#[tokio::test]
+async fn what_is_not_open_any_more_is_forgotten_even_when_nothing_else_is_known() {
+    let store = store();
+    let script = Script::new(store.clone());
+    script.will(Ok("one"));
+    script.get().await.unwrap();
+    script.clock.advance(TTL);
+    script.will(Err(ServeError::Undescribed(Box::new(away()))));
+    assert!(matches!(script.get().await, Err(ServeError::Unreachable { .. })));
+    for script in [script, Script::new(store)] {
+        script.will(Err(away()));
+        assert!(matches!(script.get().await, Err(ServeError::Unreachable { .. })));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_source_is_waited_for_once_and_a_moment_only() {
+    let script = Arc::new(Script::new(store()));
+    script.will(Ok("one"));
+    script.get().await.unwrap();
+    script.clock.advance(TTL);
+    script.will(Ok("two"));
+    *script.slow.lock().unwrap() = Duration::from_secs(30);
+    let start = Instant::now();
+    assert_eq!(script.get().await.unwrap(), "one");
+    assert_eq!(start.elapsed().as_secs(), PATIENCE.as_secs());
+    for _ in 0..9 {
+        assert_eq!(script.get().await.unwrap(), "one");
+    }
+    assert_eq!((start.elapsed().as_secs(), script.asked()), (PATIENCE.as_secs(), 2), "nobody else waits");
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!((script.get().await.unwrap(), script.asked()), ("two".into(), 2), "the answer did arrive");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_source_is_not_waited_for_after_a_restart_either() {
+    let store = store();
+    let before = Script::new(store.clone());
+    before.will(Ok("one"));
+    before.get().await.unwrap();
+    let script = Script::new(store);
+    script.clock.advance(TTL);
+    script.will(Err(nothing()));
+    *script.slow.lock().unwrap() = Duration::from_secs(30);
+    let start = Instant::now();
+    assert_eq!(script.get().await.unwrap(), "one");
+    assert!(start.elapsed() < Duration::from_secs(5));
+    sleep(Duration::from_secs(30)).await;
+    assert!(matches!(script.get().await, Err(ServeError::NotFound { .. })), "what it says in the end holds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_older_answer_a_slow_source_is_waited_for() {
+    let script = Script::new(store());
+    script.will(Ok("one"));
+    *script.slow.lock().unwrap() = Duration::from_secs(25);
+    assert_eq!(script.get().await.unwrap(), "one");
+}
+
+#[tokio::test]
+async fn a_restart_while_the_source_is_away_loses_nothing() {
+    let store = store();
+    let before = Script::new(store.clone());
+    before.will(Ok("one"));
+    before.get().await.unwrap();
+
+    let after = Script::new(store.clone());
+    assert_eq!((after.get().await.unwrap(), after.asked()), ("one".into(), 0), "still good");
+
+    let later = Script::new(store);
+    later.clock.advance(TTL);
+    later.will(Err(away()));
+    assert_eq!(later.get().await.unwrap(), "one");
+}
+
+#[tokio::test]
+async fn another_system_under_the_same_name_does_not_inherit() {
+    let store = store();
+    let before = Script::new(store.clone());
+    before.will(Ok("one"));
+    before.get().await.unwrap();
+    let mut after = Script::new(store);
+    after.source =
+        Arc::new(Source { identity: "another".into(), record_ttl: TTL, stale: STALE, ..source("words") });
+    after.will(Ok("two"));
+    assert_eq!(after.get().await.unwrap(), "two");
+}
+
+#[tokio::test]
+async fn an_answer_from_the_future_is_not_believed() {
+    let script = Script::new(store());
+    script.clock.advance(TTL);
+    script.will(Ok("one"));
+    script.get().await.unwrap();
+    let earlier = Script { clock: Arc::new(FixedClock::at(SystemTime::UNIX_EPOCH)), ..script };
+    let remembered = Remembered { clock: earlier.clock.clone(), ..earlier.remembered.clone() };
+    let earlier = Script { remembered, ..earlier };
+    earlier.will(Ok("two"));
+    assert_eq!(earlier.get().await.unwrap(), "two");
+}
