@@ -117,17 +117,7 @@ impl ServeError {
             AdapterError::Undescribed(error) => {
                 Self::Undescribed(Box::new(Self::from_adapter(&name, kind, *error)))
             }
-            AdapterError::Upstream(UpstreamError::Timeout { .. }) => Self::Timeout { name, message },
-            AdapterError::Upstream(
-                error @ (UpstreamError::Redirected { .. } | UpstreamError::HostRefused { .. }),
-            ) => {
-                let message = match error {
-                    UpstreamError::Redirected { .. } => "it redirects elsewhere",
-                    _ => "it sends us to an address that may not be asked",
-                };
-                // Where to is what the source answered, or how this house is built inside.
-                Self::BadAnswer { name, message: message.to_owned(), found: Some(error.to_string()) }
-            }
+            AdapterError::Upstream(error) => Self::from_upstream(name, &error),
             AdapterError::Description { .. } => Self::Unreadable { name, message },
             AdapterError::Io { .. } => Self::Unreachable { name, message, retry_after },
             error if error.is_temporary() => Self::Unreachable { name, message, retry_after },
@@ -135,6 +125,37 @@ impl ServeError {
                 let message =
                     format!("field `{field}` of `{item}`: expected {expected} (adapter `{adapter}`)");
                 Self::BadAnswer { name, message, found: Some(found) }
+            }
+            _ => Self::BadAnswer { name, message, found: None },
+        }
+    }
+
+    /// Which host was asked, and what it sent us to, is how the house behind us is built: that is for the log.
+    fn from_upstream(name: String, error: &UpstreamError) -> Self {
+        let said = match error {
+            UpstreamError::Unreachable { .. } => "it cannot be reached",
+            UpstreamError::Tls { .. } => "it offers no trusted connection",
+            UpstreamError::Timeout { .. } => "it did not answer in time",
+            UpstreamError::BreakerOpen { .. } => "it failed repeatedly and is left alone for a while",
+            UpstreamError::Busy { .. } => "too many requests wait for it",
+            UpstreamError::HostRefused { .. } => "it sends us to an address that may not be asked",
+            UpstreamError::Redirected { .. } => "it redirects elsewhere",
+            UpstreamError::BodyTooLarge { .. } => "its answer is too long",
+            UpstreamError::Cut { .. } => "its answer broke off",
+            UpstreamError::Settings { .. } => "it cannot be asked as it is set up",
+        };
+        match error {
+            // Said once already, by what came before.
+            UpstreamError::BreakerOpen { .. } | UpstreamError::Busy { .. } => {
+                tracing::debug!(%error, "a source is not asked")
+            }
+            _ => tracing::warn!(%error, "a source gave no answer"),
+        }
+        let message = said.to_owned();
+        match error {
+            UpstreamError::Timeout { .. } => Self::Timeout { name, message },
+            error if error.is_temporary() => {
+                Self::Unreachable { name, message, retry_after: error.retry_after() }
             }
             _ => Self::BadAnswer { name, message, found: None },
         }

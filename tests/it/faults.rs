@@ -43,6 +43,7 @@ fn detail(res: &Response<Bytes>) -> String {
         "Hello",
         "{\"begin",
         "elsewhere.example.net",
+        "127.0.0.1",
     ] {
         assert!(!all.contains(secret), "`{secret}` in {all}");
     }
