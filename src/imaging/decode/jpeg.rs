@@ -15,8 +15,9 @@ use crate::imaging::sniff::jpeg::{APP2, APP14, Frame, START_OF_SCAN, segment};
 use crate::imaging::sniff::{Lack, Parts};
 use crate::imaging::{ImagingError, Master};
 
-/// A picture has a handful of scans; hostile files have thousands, each as slow as the picture.
-const MOST_SCANS: usize = 100;
+mod scans;
+
+pub(super) use scans::seal;
 
 /// Metadata beside the pixels, previews included.
 const METADATA: u64 = 16 << 20;
@@ -31,18 +32,29 @@ fn longest(frame: Frame, full: u64) -> u64 {
 /// never reach); the coefficients if there are several scans; planes and pixels at the scale of
 /// the plan.
 pub(super) fn cost(frame: Frame, full: u64, length: Option<u64>, plan: &Plan) -> u64 {
-    let components = u64::from(frame.components);
     let longest = longest(frame, full);
     let file = length.unwrap_or(longest / 4).min(longest);
-    let coefficients = if frame.several_scans { full * components * 2 } else { 0 };
-    let decoded = u64::from(plan.size.0) * u64::from(plan.size.1) * components;
-    let planes = if shrinks(frame, plan) { 2 } else { 1 };
-    file + coefficients + decoded * planes + (1 << 20)
+    let coefficients = if frame.progressive { frame.samples(full) * 2 } else { 0 };
+    let area = u64::from(plan.size.0) * u64::from(plan.size.1);
+    let planes = if shrinks(frame, plan) { frame.samples(area) } else { 0 };
+    file + coefficients + planes + area * u64::from(frame.components) + (1 << 20)
 }
 
-/// Whether the decoder is used that shrinks; it also hands out four components as they are.
+/// Whether the decoder is used that shrinks. It also hands out four components as they are.
 fn shrinks(frame: Frame, plan: &Plan) -> bool {
-    plan.shrink > 1 || frame.components == 4
+    plan.shrink > 1 || frame.components == 4 || !is_usual(frame)
+}
+
+/// Whether it is one of the JPEGs that everybody writes: colours are as fine as the light or half as fine, and all
+/// are in one scan unless it is progressive. The faster decoder mistakes most others.
+pub(super) fn is_usual(frame: Frame) -> bool {
+    let light = match frame.components {
+        1 => true,
+        3 => matches!(frame.sampling(0), (1 | 2, 1 | 2)),
+        _ => frame.sampling(0) == (1, 1),
+    };
+    let mut others = (1..frame.components.into()).map(|of| frame.sampling(of));
+    light && others.all(|sampling| sampling == (1, 1)) && (frame.progressive || !frame.several_scans)
 }
 
 pub(super) fn decode(
@@ -52,10 +64,11 @@ pub(super) fn decode(
     plan: &Plan,
 ) -> Result<Decoded, ImagingError> {
     let full = u64::from(size.0) * u64::from(size.1);
-    let file = Parts::whole(read(master, longest(frame, full))?);
+    let mut bytes = read(master, longest(frame, full))?;
+    seal(&mut bytes)?;
+    let file = Parts::whole(bytes);
     let metadata = metadata(&file)?;
-    let bytes = file.slice(0, metadata.length).map_err(given)?;
-    check_scans(&bytes[metadata.scan..], frame, full)?;
+    let bytes = file.slice(0, file.len()).map_err(given)?;
     let (pixels, expected) = if shrinks(frame, plan) {
         (shrunk(bytes, size, plan, metadata.adobe)?, plan.size)
     } else {
@@ -81,9 +94,6 @@ struct Metadata {
     /// Whether Adobe's marker is there: its CMYK files hold inverted samples.
     adobe: bool,
     profile: Option<Vec<u8>>,
-    /// Where the first scan begins.
-    scan: usize,
-    length: u64,
 }
 
 /// What the segments in front of the pixels tell. A profile may come in several, numbered from 1.
@@ -109,26 +119,7 @@ fn metadata(file: &Parts) -> Result<Metadata, ImagingError> {
     profile.sort_by_key(|(number, _)| *number);
     let profile: Vec<u8> = profile.iter().flat_map(|(_, piece)| *piece).copied().collect();
     let profile = Some(profile).filter(|profile| (1..=LONGEST_PROFILE).contains(&(profile.len() as u64)));
-    Ok(Metadata { adobe, profile, scan: at as usize, length: file.len() })
-}
-
-/// The decoders forgive a file that was cut short and paint the rest grey; we do not. Within scans a
-/// marker cannot appear by chance: they stuff every 0xff. Without progressive coding every block of
-/// 64 pixels takes two bits at least; a file with fewer lies about its size.
-fn check_scans(scans: &[u8], frame: Frame, full: u64) -> Result<(), ImagingError> {
-    const END: [u8; 2] = [0xff, 0xd9];
-    if !frame.progressive && (scans.len() as u64) < full / 256 {
-        let found = scans.len();
-        return Err(ImagingError::broken(format!("{found} bytes cannot hold a JPEG of {full} pixels")));
-    }
-    if !scans.windows(2).rev().any(|pair| pair == END) {
-        return Err(ImagingError::broken("the file ends early"));
-    }
-    let count = || scans.windows(2).filter(|pair| *pair == [0xff, START_OF_SCAN]).count();
-    if frame.several_scans && count() > MOST_SCANS {
-        return Err(ImagingError::broken(format!("a JPEG of more than {MOST_SCANS} scans")));
-    }
-    Ok(())
+    Ok(Metadata { adobe, profile })
 }
 
 fn whole(bytes: &[u8], frame: Frame) -> Result<Pixels, ImagingError> {
@@ -140,7 +131,7 @@ fn whole(bytes: &[u8], frame: Frame) -> Result<Pixels, ImagingError> {
     let options = DecoderOptions::default()
         .set_max_width(side)
         .set_max_height(side)
-        .jpeg_set_max_scans(MOST_SCANS)
+        .jpeg_set_max_scans(scans::MOST_SCANS)
         // Forgiving, it would paint what is missing in grey.
         .set_strict_mode(true)
         .jpeg_set_out_colorspace(space);

@@ -12,6 +12,74 @@ pub(in crate::imaging) struct Frame {
     pub(in crate::imaging) progressive: bool,
     /// The first scan does not hold all components, so a decoder keeps all coefficients.
     pub(in crate::imaging) several_scans: bool,
+    /// How many samples of each component lie side by side, and above each other, in the unit of the picture
+    /// that repeats.
+    sampling: [(u8, u8); 4],
+}
+
+impl Frame {
+    /// The size and the frame that a frame header tells.
+    pub(in crate::imaging) fn parse(marker: u8, body: &[u8]) -> Result<((u32, u32), Self), ImagingError> {
+        let [precision, a, b, c, d, components, specifications @ ..] = body else {
+            return Err(ImagingError::broken("a JPEG with half a frame header"));
+        };
+        if *precision != 8 {
+            return Err(ImagingError::unsupported(format!("JPEG with {precision} bits a sample")));
+        }
+        if !matches!(components, 1 | 3 | 4) {
+            return Err(ImagingError::unsupported(format!("JPEG with {components} components")));
+        }
+        let size = (u32::from(u16::from_be_bytes([*c, *d])), u32::from(u16::from_be_bytes([*a, *b])));
+        let progressive = marker == PROGRESSIVE;
+        let count = usize::from(*components);
+        let sampling = sampling(specifications.get(..3 * count).unwrap_or_default(), count)?;
+        Ok((size, Self { components: *components, progressive, several_scans: progressive, sampling }))
+    }
+
+    /// The samples of one component.
+    pub(in crate::imaging) fn sampling(&self, component: usize) -> (u32, u32) {
+        let (across, down) = self.sampling[component];
+        (across.into(), down.into())
+    }
+
+    /// The samples of the finest component, in each direction.
+    pub(in crate::imaging) fn finest(&self) -> (u32, u32) {
+        let used = &self.sampling[..usize::from(self.components)];
+        let finest = |side: fn(&(u8, u8)) -> u8| used.iter().map(side).max().unwrap_or(1);
+        (finest(|(across, _)| *across).into(), finest(|(_, down)| *down).into())
+    }
+
+    /// Whether a component is neither the finest nor the coarsest possible: alone in a scan it may have fewer blocks
+    /// than the units of the picture take, which the decoders get wrong.
+    fn is_uneven(&self) -> bool {
+        let (widest, highest) = self.finest();
+        let between = |part: u32, of: u32| part > 1 && part < of;
+        let mut all = (0..self.components.into()).map(|of| self.sampling(of));
+        all.any(|(across, down)| between(across, widest) || between(down, highest))
+    }
+
+    /// Samples of all components in a picture of so many pixels, about.
+    pub(in crate::imaging) fn samples(&self, area: u64) -> u64 {
+        let (across, down) = self.finest();
+        let all: u32 = (0..self.components.into()).map(|of| self.sampling(of)).map(|(h, v)| h * v).sum();
+        (area * u64::from(all)).div_ceil(u64::from(across * down))
+    }
+}
+
+/// The sampling factors of all components. A single one has the whole picture, whatever it says.
+fn sampling(specifications: &[u8], count: usize) -> Result<[(u8, u8); 4], ImagingError> {
+    let mut sampling = [(1, 1); 4];
+    for (found, specification) in
+        sampling.iter_mut().zip(specifications.chunks_exact(3)).skip_while(|_| count == 1)
+    {
+        *found = (specification[1] >> 4, specification[1] & 15);
+    }
+    let finest = |side: fn(&(u8, u8)) -> u8| sampling[..count].iter().map(side).max().unwrap_or(1);
+    let (widest, highest) = (finest(|(across, _)| *across), finest(|(_, down)| *down));
+    let whole = |part: u8, of: u8| (1..=4).contains(&part) && of.is_multiple_of(part);
+    let right = specifications.len() == 3 * count
+        && sampling[..count].iter().all(|(across, down)| whole(*across, widest) && whole(*down, highest));
+    if right { Ok(sampling) } else { Err(ImagingError::unsupported("JPEG with such sampling factors")) }
 }
 
 /// One segment in front of the pixels.
@@ -44,6 +112,7 @@ pub(in crate::imaging) const APP1: u8 = 0xe1;
 pub(in crate::imaging) const APP2: u8 = 0xe2;
 pub(in crate::imaging) const APP14: u8 = 0xee;
 pub(in crate::imaging) const START_OF_SCAN: u8 = 0xda;
+const PROGRESSIVE: u8 = 0xc2;
 
 /// Segments in front of the pixels: 128 MB of metadata, if each is as long as it may be.
 const MOST_SEGMENTS: usize = 2000;
@@ -85,11 +154,20 @@ pub(super) fn header(parts: &Parts) -> Result<Header, Lack> {
                     frame.ok_or_else(|| ImagingError::broken("a JPEG without a frame header"))?;
                 let [in_scan] = parts.array(segment.body.start)?;
                 let frame = Frame { several_scans: frame.progressive || in_scan < frame.components, ..frame };
+                if frame.several_scans && frame.is_uneven() {
+                    return Err(ImagingError::unsupported(
+                        "JPEG with such sampling factors in several scans",
+                    )
+                    .into());
+                }
                 let tone = if frame.components == 1 { Tone::Grey } else { Tone::Colour };
                 let orientation = orientation.unwrap_or_default();
                 return Ok(Header::new(Kind::Jpeg, size, tone, orientation, Layout::Jpeg(frame)));
             }
-            0xc0..=0xc2 => frame = Some(start_of_frame(parts, &segment)?),
+            0xc0..=PROGRESSIVE => {
+                frame =
+                    Some(Frame::parse(segment.marker, parts.slice(segment.body.start, segment.length())?)?);
+            }
             0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
                 let what = "JPEG with lossless, hierarchical or arithmetic coding";
                 return Err(ImagingError::unsupported(what).into());
@@ -102,17 +180,4 @@ pub(super) fn header(parts: &Parts) -> Result<Header, Lack> {
         at = segment.body.end;
     }
     Err(ImagingError::broken("a JPEG without pixels").into())
-}
-
-fn start_of_frame(parts: &Parts, segment: &Segment) -> Result<((u32, u32), Frame), Lack> {
-    let [precision, a, b, c, d, components] = parts.array(segment.body.start)?;
-    if precision != 8 {
-        return Err(ImagingError::unsupported(format!("JPEG with {precision} bits a sample")).into());
-    }
-    if !matches!(components, 1 | 3 | 4) {
-        return Err(ImagingError::unsupported(format!("JPEG with {components} components")).into());
-    }
-    let size = (u32::from(u16::from_be_bytes([c, d])), u32::from(u16::from_be_bytes([a, b])));
-    let progressive = segment.marker == 0xc2;
-    Ok((size, Frame { components, progressive, several_scans: progressive }))
 }

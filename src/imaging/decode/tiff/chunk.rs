@@ -14,6 +14,7 @@ use super::colour::MOST_SAMPLES;
 use super::lzw::Lzw;
 use super::packbits::PackBits;
 use super::read_at;
+use crate::imaging::decode::jpeg::{is_usual, seal};
 use crate::imaging::sniff::ifd::Values;
 use crate::imaging::sniff::tiff::Level;
 use crate::imaging::{ImagingError, Master};
@@ -138,7 +139,10 @@ fn open<'a>(
     height: u32,
 ) -> Result<Box<dyn Read + 'a>, ImagingError> {
     if level.compression == JPEG {
-        let file = jpeg_file(master, level, at, length)?;
+        let mut file = jpeg_file(master, level, at, length)?;
+        if !is_usual(seal(&mut file)?) {
+            return Err(ImagingError::unsupported("TIFF with JPEG of such sampling factors or scans"));
+        }
         return Ok(Box::new(Cursor::new(jpeg(&file, level, height)?)));
     }
     master.seek(SeekFrom::Start(at))?;
