@@ -166,7 +166,7 @@ fn sources(settings: &Settings) -> anyhow::Result<Sources> {
                 required_statement: source.required_statement.clone(),
                 provider: source.provider.iter().cloned().collect(),
             },
-            image: settings.image.with(&source.image),
+            image: settings.image.with(&source.image).within(&settings.limits.limits()),
             record_ttl: match source.record_ttl {
                 Some(ttl) => *ttl,
                 None => adapter.freshness().unwrap_or(*SourceSettings::RECORD_TTL),

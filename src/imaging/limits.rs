@@ -33,7 +33,12 @@ impl Limits {
         }
         if u64::from(width) * u64::from(height) > self.max_pixels {
             let found = format!("{width}x{height} pixels");
-            return Err(ImagingError::TooLarge { what: "the master", found, limit: self.max_pixels });
+            return Err(ImagingError::TooLarge {
+                what: "the master",
+                found,
+                limit: self.max_pixels,
+                rule: "`limits.max_pixels`",
+            });
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ mod sniff;
 mod tests;
 
 pub use limits::Limits;
-pub use pipeline::{admit, render};
+pub use pipeline::{admit, can_write, check, largest_jpeg, render};
 pub use pool::Pool;
 pub use sniff::{Header, Kind, MAGIC, Parts, Sniff, header, kind, sniff};
 
@@ -75,8 +75,8 @@ impl Default for Settings {
 /// Why there is no picture.
 #[derive(Debug, thiserror::Error)]
 pub enum ImagingError {
-    /// The master, or the work on it, is beyond the limits.
-    #[error("{what} is too large: {found}, at most {limit} allowed")]
+    /// The master, or the work on it, is beyond the limits: whoever runs the gateway may raise them.
+    #[error("{what} is too large: {found}, at most {limit} allowed ({rule})")]
     TooLarge {
         /// What is too large.
         what: &'static str,
@@ -84,6 +84,8 @@ pub enum ImagingError {
         found: String,
         /// How large it may be.
         limit: u64,
+        /// Which setting says so, or what else.
+        rule: &'static str,
     },
     /// The answer would be beyond the limits, whatever the master: not this source is at fault, but the question.
     #[error("{what} is too large: {found}, at most {limit} allowed")]
@@ -121,6 +123,12 @@ pub enum ImagingError {
 impl ImagingError {
     fn broken(reason: impl std::fmt::Display) -> Self {
         Self::Broken(reason.to_string())
+    }
+
+    fn too_much_memory(bytes: u64, limit: u64) -> Self {
+        let found = format!("{bytes} bytes of memory");
+        let rule = "three quarters of `limits.memory`";
+        Self::TooLarge { what: "the work on this picture", found, limit, rule }
     }
 
     fn unsupported(what: impl Into<String>) -> Self {

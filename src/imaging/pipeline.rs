@@ -3,6 +3,8 @@
 use super::decode::{self, Decoded};
 use super::pixels::{Channels, Pixels};
 use super::{Header, ImagingError, Job, Limits, Master, colour, encode, plan, rotate, scale, sniff};
+use crate::iiif::image::geometry::Rect;
+use crate::iiif::image::quality::{Format, Tone};
 
 /// Beside the pixels: rows, bands, strips and tables of encoders and of colour transforms.
 const WORKSPACE: u64 = 2 << 20;
@@ -22,10 +24,38 @@ pub fn admit(header: &Header, job: &Job, limits: &Limits) -> Result<u64, Imaging
     }
     let reading = cost_of_reading(header, &plan);
     if reading > limits.memory {
-        let found = format!("{reading} bytes of memory");
-        return Err(ImagingError::TooLarge { what: "the work on this picture", found, limit: limits.memory });
+        return Err(ImagingError::too_much_memory(reading, limits.memory));
     }
     Ok(reading.max(writing))
+}
+
+/// Whether a master can be drawn at all, as far as its header tells: tiles of its full size are within the limits.
+pub fn check(header: &Header, limits: &Limits) -> Result<(), ImagingError> {
+    limits.pixels(header.width, header.height)?;
+    let one = Rect { x: 0, y: 0, width: 1, height: 1 };
+    let plan = plan::plan(&header.offer(), one, (1, 1));
+    // A file of unknown length is given the benefit of the doubt.
+    let known = Header { length: header.length.or(Some(0)), ..header.clone() };
+    let reading = cost_of_reading(&known, &plan);
+    if reading > limits.memory { Err(ImagingError::too_much_memory(reading, limits.memory)) } else { Ok(()) }
+}
+
+/// Whether an answer can be made, as far as it can be told before the master is seen: whether its format holds it, and
+/// the memory too, be the master transparent or not.
+pub fn can_write(job: &Job, tone: Tone, limits: &Limits) -> bool {
+    let channels = match tone {
+        Tone::Colour => Channels::Rgba,
+        Tone::Grey => Channels::GreyAlpha,
+    };
+    let (width, height) = rotate::size(job.width, job.height, job.rotation.degrees);
+    encode::fits(job.format, width, height).is_ok() && cost_of_writing(channels, job) <= limits.memory
+}
+
+/// The most pixels that can be written as JPEG of this quality.
+pub fn largest_jpeg(quality: u8, limits: &Limits) -> u64 {
+    let per_pixel = encode::cost(Format::Jpg, quality, Channels::Rgba, 1);
+    let turning = 2 * Channels::Rgba.count() as u64;
+    (limits.memory.saturating_sub(WORKSPACE) / per_pixel.max(turning)).max(1)
 }
 
 /// Makes a derivative.
@@ -54,7 +84,7 @@ fn scaled(
 /// What is held until the picture has the size that is asked for.
 fn cost_of_reading(header: &Header, plan: &plan::Plan) -> u64 {
     let (channels, size) = (decode::channels(header), decode::size(header, plan));
-    let scaling = scale::cost(channels, size, (plan.read.width, plan.read.height), plan.output);
+    let scaling = scale::cost(channels, size, plan.exact, plan.output);
     decode::cost(header, plan).max(scaling + decode::profile(header) + WORKSPACE)
 }
 
@@ -87,8 +117,7 @@ fn plan_for(header: &Header, job: &Job) -> Result<plan::Plan, ImagingError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::iiif::image::geometry::Rect;
-    use crate::iiif::image::quality::{Format, Quality};
+    use crate::iiif::image::quality::Quality;
     use crate::iiif::image::rotation::Rotation;
 
     const CHANNELS: [Channels; 5] =
@@ -118,11 +147,11 @@ mod tests {
             format!("{channels:?}: {}", bytes.join(", "))
         };
         insta::assert_snapshot!(CHANNELS.map(line).join("\n"), @r"
-        Grey: Jpg 6, Png 2.5, Webp 7.25, Tif 2.5, Gif 4
-        GreyAlpha: Jpg 6, Png 5, Webp 10.5, Tif 10, Gif 6
-        Rgb: Jpg 9, Png 7.5, Webp 13.75, Tif 7.5, Gif 7
-        Rgba: Jpg 9, Png 10, Webp 17, Tif 10, Gif 8
-        Cmyk: Jpg 9, Png 7.5, Webp 13.75, Tif 7.5, Gif 7
+        Grey: Jpg 6, Png 2.00390625, Webp 7.25, Tif 2.00390625, Gif 4
+        GreyAlpha: Jpg 6, Png 4.00390625, Webp 10.5, Tif 8.00390625, Gif 6
+        Rgb: Jpg 9, Png 6.00390625, Webp 13.75, Tif 6.00390625, Gif 7
+        Rgba: Jpg 9, Png 8.00390625, Webp 17, Tif 8.00390625, Gif 8
+        Cmyk: Jpg 9, Png 6.00390625, Webp 13.75, Tif 6.00390625, Gif 7
         ");
     }
 }

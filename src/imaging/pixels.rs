@@ -1,6 +1,7 @@
 //! A picture in memory: eight bits a sample, samples of a pixel side by side.
 
 use super::ImagingError;
+use crate::iiif::image::geometry::Rect;
 
 /// Pixels that are converted at a time.
 const BAND: usize = 4096;
@@ -78,6 +79,23 @@ impl Pixels {
 
     pub(super) fn into_data(self) -> Vec<u8> {
         self.data
+    }
+
+    /// A part of the picture, in place.
+    pub(super) fn cut(self, Rect { x, y, width, height }: Rect) -> Self {
+        if (x, y, width, height) == (0, 0, self.width, self.height) {
+            return self;
+        }
+        let Self { channels, mut data, .. } = self;
+        let (stride, count) = (self.width as usize * channels.count(), channels.count());
+        let row = width as usize * count;
+        for (index, from) in (y as usize..).take(height as usize).enumerate() {
+            let from = from * stride + x as usize * count;
+            data.copy_within(from..from + row, index * row);
+        }
+        data.truncate(row * height as usize);
+        data.shrink_to_fit();
+        Self { width, height, channels, data }
     }
 
     /// The same picture with other samples: each pixel goes through `convert`.

@@ -82,12 +82,7 @@ impl Lane {
     /// from those that could run.
     async fn enter(&self, cost: u64) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), ImagingError> {
         if cost > self.total {
-            let found = format!("{cost} bytes of memory");
-            return Err(ImagingError::TooLarge {
-                what: "the work on this picture",
-                found,
-                limit: self.total,
-            });
+            return Err(ImagingError::too_much_memory(cost, self.total));
         }
         let units = units(cost).min(units(self.total));
         let try_now = || {

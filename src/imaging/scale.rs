@@ -1,40 +1,91 @@
 //! Resampling: a box of one picture becomes a picture of another size.
 
 use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::ImagingError;
 use super::pixels::{Channels, Pixels};
 use super::plan::Exact;
+use crate::iiif::image::geometry::Rect;
 
-/// Columns beside the cut that the filter looks at: three to each side, times the strongest reduction, four.
-const MARGIN: u32 = 24;
+/// Rows and columns to each side of the cut that the filter looks at: three, times the strongest reduction, four.
+const MARGIN: u32 = 12;
 
-/// Bytes that [`scale`] holds at most, its input included: a picture of `size` of which about `cut` is used.
-pub(super) fn cost(channels: Channels, size: (u32, u32), cut: (u32, u32), output: (u32, u32)) -> u64 {
-    let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
-    // Vertical first; colours are multiplied by alpha in a copy.
-    let held = |whole: u64, from: (u32, u32), to: (u32, u32)| {
-        let copies = if channels.has_alpha() { 2 } else { 1 };
-        whole * copies + area((from.0.saturating_add(MARGIN), to.1)) + area(to)
+/// Bytes between the two passes of a filter, about: the rows of a result are made in bands.
+const BAND: u64 = 8 << 20;
+
+/// Weights of the filter for one column of the result.
+const WEIGHTS: u64 = 300;
+
+/// Bytes that [`scale`] holds at most, its input included: a picture of `size` of which the cut is used, wherever
+/// it lies.
+pub(super) fn cost(channels: Channels, size: (u32, u32), cut: Exact, output: (u32, u32)) -> u64 {
+    let bytes = |(width, height)| u64::from(width) * u64::from(height) * channels.count() as u64;
+    if as_it_is(cut, output).is_some() {
+        return bytes(size);
+    }
+    let side = |cut: f64, whole: u32| (cut as u32).saturating_add(2 * MARGIN + 2).min(whole);
+    let kept = (side(cut.width, size.0), side(cut.height, size.1));
+    let held = |from: (u32, u32), to: (u32, u32)| {
+        let row = bytes((from.0, 1));
+        let band = row * u64::from(band(row, to.1)) + u64::from(to.0) * WEIGHTS;
+        bytes(from) + bytes(to) + band
     };
-    let pixels = match averaged(f64::from(cut.0), f64::from(cut.1), output) {
-        None => held(area(size), cut, output),
-        Some(middle) => held(area(size), cut, middle).max(held(area(middle), middle, output)),
+    let scaling = match averaged(cut.width, cut.height, output) {
+        None => held(kept, output),
+        Some(middle) => held(kept, middle).max(held(middle, output)),
     };
-    channels.count() as u64 * pixels
+    scaling.max(bytes(size))
 }
 
 /// Cuts a box out of a picture and gives it a size. Strong reduction averages whole pixels first:
 /// that is several times faster, and what Lanczos has left to do decides the sharpness.
 pub(super) fn scale(picture: Pixels, cut: Exact, output: (u32, u32)) -> Result<Pixels, ImagingError> {
-    let Some(size) = averaged(cut.width, cut.height, output) else {
-        return resize(&picture, cut, output, FilterType::Lanczos3);
+    if let Some(cut) = as_it_is(cut, output) {
+        return Ok(picture.cut(cut));
+    }
+    let kept = around(cut, (picture.width(), picture.height()));
+    let cut = cut.within(kept.x, kept.y, kept.width, kept.height);
+    let mut picture = picture.cut(kept);
+    let alpha = MulDiv::new();
+    if picture.channels().has_alpha() {
+        // Colours count as much as they are visible.
+        alpha.multiply_alpha_inplace(&mut image(&mut picture)?).map_err(fault)?;
+    }
+    let mut scaled = match averaged(cut.width, cut.height, output) {
+        None => resize(&picture, cut, output, FilterType::Lanczos3)?,
+        Some(size) => {
+            let averaged = resize(&picture, cut, size, FilterType::Box)?;
+            drop(picture);
+            let whole = Exact { x: 0.0, y: 0.0, width: size.0.into(), height: size.1.into() };
+            resize(&averaged, whole, output, FilterType::Lanczos3)?
+        }
     };
-    let averaged = resize(&picture, cut, size, FilterType::Box)?;
-    drop(picture);
-    let whole = Exact { x: 0.0, y: 0.0, width: size.0.into(), height: size.1.into() };
-    resize(&averaged, whole, output, FilterType::Lanczos3)
+    if scaled.channels().has_alpha() {
+        alpha.divide_alpha_inplace(&mut image(&mut scaled)?).map_err(fault)?;
+    }
+    Ok(scaled)
+}
+
+/// The cut in whole pixels, if they need no more than to be moved.
+fn as_it_is(cut: Exact, (width, height): (u32, u32)) -> Option<Rect> {
+    // Sizes of levels are rounded, so that edges may lie a little beside the pixels that they mean.
+    let meant = |length: f64, whole: f64| (length - whole).abs() < 1e-6;
+    let same = meant(cut.width, width.into()) && meant(cut.height, height.into());
+    let even = meant(cut.x, cut.x.round()) && meant(cut.y, cut.y.round());
+    (same && even).then(|| Rect { x: cut.x.round() as u32, y: cut.y.round() as u32, width, height })
+}
+
+/// The pixels that matter for a cut.
+fn around(cut: Exact, (width, height): (u32, u32)) -> Rect {
+    let span = |start: f64, length: f64, whole: u32| {
+        let first = (start.floor() as u32).saturating_sub(MARGIN).min(whole - 1);
+        let end = ((start + length).ceil() as u32).saturating_add(MARGIN).clamp(first + 1, whole);
+        (first, end - first)
+    };
+    let (x, across) = span(cut.x, cut.width, width);
+    let (y, down) = span(cut.y, cut.height, height);
+    Rect { x, y, width: across, height: down }
 }
 
 /// The size in between, at least twice that of the result, if there is enough to reduce.
@@ -45,6 +96,11 @@ fn averaged(width: f64, height: f64, output: (u32, u32)) -> Option<(u32, u32)> {
     (across * down >= 2.0).then(|| (side(width, across), side(height, down)))
 }
 
+/// How many rows of a result are made at a time.
+fn band(row: u64, height: u32) -> u32 {
+    u32::try_from(BAND / row.max(1)).unwrap_or(u32::MAX).clamp(1, height)
+}
+
 fn resize(
     picture: &Pixels,
     cut: Exact,
@@ -52,23 +108,43 @@ fn resize(
     filter: FilterType,
 ) -> Result<Pixels, ImagingError> {
     let channels = picture.channels();
-    let kind = match channels {
+    let source =
+        ImageRef::new(picture.width(), picture.height(), picture.data(), kind(channels)).map_err(fault)?;
+    let row = width as usize * channels.count();
+    let mut data = vec![0; row * height as usize];
+    let rows = band(u64::from(picture.width()) * channels.count() as u64, height);
+    let step = cut.height / f64::from(height);
+    let mut resizer = Resizer::new();
+    for (first, band) in (0..height).step_by(rows as usize).zip(data.chunks_mut(row * rows as usize)) {
+        let count = rows.min(height - first);
+        let top = cut.y + f64::from(first) * step;
+        let down = (f64::from(count) * step).min(f64::from(picture.height()) - top);
+        let options = ResizeOptions::new()
+            .resize_alg(ResizeAlg::Convolution(filter))
+            .crop(cut.x, top, cut.width, down)
+            .use_alpha(false);
+        let mut target = Image::from_slice_u8(width, count, band, kind(channels)).map_err(fault)?;
+        resizer.resize(&source, &mut target, &options).map_err(fault)?;
+    }
+    Pixels::new(width, height, channels, data)
+}
+
+fn image(picture: &mut Pixels) -> Result<Image<'_>, ImagingError> {
+    let (width, height, kind) = (picture.width(), picture.height(), kind(picture.channels()));
+    Image::from_slice_u8(width, height, picture.data_mut(), kind).map_err(fault)
+}
+
+fn kind(channels: Channels) -> PixelType {
+    match channels {
         Channels::Grey => PixelType::U8,
         Channels::GreyAlpha => PixelType::U8x2,
         Channels::Rgb => PixelType::U8x3,
         Channels::Rgba | Channels::Cmyk => PixelType::U8x4,
-    };
-    let source = ImageRef::new(picture.width(), picture.height(), picture.data(), kind)
-        .map_err(|error| ImagingError::Decoder(error.to_string()))?;
-    let mut target = Image::new(width, height, kind);
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(filter))
-        .crop(cut.x, cut.y, cut.width, cut.height)
-        .use_alpha(channels.has_alpha());
-    Resizer::new()
-        .resize(&source, &mut target, &options)
-        .map_err(|error| ImagingError::Decoder(error.to_string()))?;
-    Pixels::new(width, height, channels, target.into_vec())
+    }
+}
+
+fn fault(error: impl std::fmt::Display) -> ImagingError {
+    ImagingError::Decoder(error.to_string())
 }
 
 #[cfg(test)]
@@ -117,5 +193,33 @@ mod tests {
         let picture = Pixels::new(2, 1, Channels::Cmyk, vec![200, 0, 0, 0, 200, 0, 0, 0]).unwrap();
         let cut = whole(&picture);
         assert_eq!(scale(picture, cut, (1, 1)).unwrap().data(), [200, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_picture_of_many_bands_has_no_seams() {
+        // Rows of half a band: nothing but a slope, so that a seam would be a step.
+        let width = (BAND / 6) as u32;
+        let rows = (0..9_u8).flat_map(|y| std::iter::repeat_n(y * 20, width as usize));
+        let picture = Pixels::new(width, 9, Channels::Grey, rows.collect()).unwrap();
+        let cut = whole(&picture);
+        let tall = scale(picture, cut, (2, 90)).unwrap();
+        let column: Vec<u8> = tall.data().iter().step_by(2).copied().collect();
+        assert!(column.is_sorted(), "{column:?}");
+        assert!(column.windows(2).all(|pair| pair[1] - pair[0] <= 4), "{column:?}");
+    }
+
+    /// A picture that is only cut is held once; one that is scaled is held with what it becomes.
+    #[test]
+    fn what_is_held() {
+        const MIB: u64 = 1 << 20;
+        let cost = |size, cut: (u32, u32), output| {
+            let cut = Exact { x: 0.0, y: 0.0, width: cut.0.into(), height: cut.1.into() };
+            cost(Channels::Rgb, size, cut, output) / MIB
+        };
+        let (large, most) = ((10_800, 10_000), (10_392, 9622));
+        assert_eq!(cost(large, large, large), 308);
+        assert_eq!(cost(large, (512, 512), (512, 512)), 308);
+        assert_eq!(cost(large, (600, 600), (512, 512)), 308);
+        assert_eq!(cost(large, large, most), 308 + 286 + 12);
     }
 }

@@ -110,6 +110,11 @@ impl Facts {
         self.learned.load(Ordering::Acquire)
     }
 
+    /// What pictures may cost.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// What is known of an image already; the source is not asked.
     pub async fn known(&self, source: &Source, image: &Image, version: &str) -> Option<ImageFacts> {
         let name = Name::of(source, image, version);
@@ -169,7 +174,10 @@ impl Facts {
                 Ok(facts)
             }
             Err(error) => {
-                if matches!(error, ServeError::BadAnswer { .. } | ServeError::NotFound { .. }) {
+                if matches!(
+                    error,
+                    ServeError::BadAnswer { .. } | ServeError::NotFound { .. } | ServeError::NotOffered(_)
+                ) {
                     tracing::warn!(source = %source.name, media = %name.file.media, %error, "a file is no image");
                     self.refuse(name, error.clone());
                 }
@@ -216,7 +224,7 @@ impl Facts {
             }
             match imaging::sniff(&parts).map_err(broken)? {
                 Sniff::Known(header) => {
-                    self.limits.pixels(header.width, header.height).map_err(broken)?;
+                    imaging::check(&header, &self.limits).map_err(broken)?;
                     return Ok(ImageFacts::from(&header));
                 }
                 Sniff::Need(range) => wanted = range.start..range.end.max(range.start + PIECE),
@@ -236,6 +244,7 @@ impl Facts {
         let limits = self.limits;
         let header = tokio::task::spawn_blocking(move || imaging::header(&mut *master, &limits));
         let header = header.await.unwrap_or_else(|error| Err(ImagingError::Decoder(error.to_string())));
+        let header = header.and_then(|header| imaging::check(&header, &limits).map(|()| header));
         let header = header.map_err(|error| ServeError::from_imaging(&source.name, media.as_str(), error))?;
         Ok(ImageFacts::from(&header))
     }

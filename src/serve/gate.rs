@@ -12,11 +12,11 @@ use super::source::{Source, Sources};
 use crate::access::{Action, Verdict, decide};
 use crate::adapter::record::{Access, Image, ItemId, MediaId};
 use crate::iiif::image::Version;
-use crate::iiif::image::geometry::{GeometryError, Rect};
+use crate::iiif::image::geometry::{Geometry, GeometryError, Limits, Rect};
 use crate::iiif::image::quality::Tone;
 use crate::iiif::image::quality::{Format, Quality};
 use crate::iiif::image::request::ImageRequest;
-use crate::imaging::Job;
+use crate::imaging::{Job, can_write};
 use crate::store::Key;
 
 /// Goes up when the same request would give other bytes than before: it invalidates what is cached.
@@ -120,19 +120,34 @@ impl Gate {
         let placed = self.place(source, media).await?;
         allow(placed.access, Action::View, "image", media)?;
         let facts = self.facts_of(&placed).await?;
-        let limits = placed.source.image.limits();
         let size = (facts.size.width, facts.size.height);
-        let geometry = request.resolve(version, size, &limits).map_err(refused)?;
-        let canonical = request.canonical(version, &geometry, size, &limits, facts.tone);
-        let job = Job {
-            crop: geometry.crop,
-            width: geometry.width,
-            height: geometry.height,
+        let limits = placed.source.image.limits().of_image(size);
+        let geometry = |limits: &Limits| request.resolve(version, size, limits).map_err(refused);
+        let job = |Geometry { crop, width, height }| Job {
+            crop,
+            width,
+            height,
             rotation: request.rotation,
             quality: plain(request.quality, facts.tone),
             format: request.format,
             jpeg_quality: placed.source.image.quality,
         };
+        let mut fitting = limits;
+        let geometry = loop {
+            let found = geometry(&fitting)?;
+            let area = u64::from(found.width) * u64::from(found.height);
+            // Some formats hold less than others, and turned pictures are larger: where the size is ours to choose,
+            // it is one that can be made.
+            if !request.size.form.is_open()
+                || area == 1
+                || can_write(&job(found), facts.tone, self.facts.limits())
+            {
+                break found;
+            }
+            fitting.max_area = Some(area - area.div_ceil(16));
+        };
+        let canonical = request.canonical(version, &geometry, size, &limits, facts.tone);
+        let job = job(geometry);
         let file = placed.known.version_of(&placed.image).to_owned();
         let Source { name, identity, .. } = &*placed.source;
         let key = Key::new(["image", name, identity, media, &file, PIPELINE, &spelled(&job)]);

@@ -166,6 +166,10 @@ impl ServeError {
         match error {
             ImagingError::Busy => Self::Busy,
             error @ ImagingError::OutputTooLarge { .. } => Self::TooLarge(error.to_string()),
+            // The file is as it should be; this gateway was not given the means.
+            error @ ImagingError::TooLarge { .. } => {
+                Self::NotOffered(format!("source `{name}`: master `{media}`: {error}"))
+            }
             error => Self::BadAnswer {
                 name: name.to_owned(),
                 message: format!("master `{media}`: {error}"),

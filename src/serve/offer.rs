@@ -7,6 +7,7 @@ use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::iiif::image::geometry::{Limits, Upscale};
+use crate::imaging;
 
 /// `[image]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -70,6 +71,11 @@ impl ImageSettings {
         }
     }
 
+    /// These settings, promising no more than the memory allows for every JPEG.
+    pub fn within(self, limits: &imaging::Limits) -> Self {
+        Self { max_area: self.max_area.min(imaging::largest_jpeg(self.quality, limits)), ..self }
+    }
+
     /// These settings with what one source has of its own.
     pub fn with(&self, own: &ImageOverride) -> Self {
         Self {
@@ -121,6 +127,17 @@ mod tests {
             let own = toml::from_str::<ImageOverride>(&written).ok().and_then(|image| image.quality);
             assert_eq!((all, own), (expected, expected), "{text}");
         }
+    }
+
+    #[test]
+    fn the_memory_bounds_what_is_promised() {
+        let image = ImageSettings::default();
+        let limits = imaging::Limits::default();
+        assert_eq!(image.clone().within(&limits), image, "by default all of it can be kept");
+        let best = ImageSettings { quality: 100, ..image.clone() };
+        assert!((80_000_000..90_000_000).contains(&best.within(&limits).max_area));
+        let narrow = imaging::Limits { memory: 100 << 20, ..limits };
+        assert!((12_000_000..14_000_000).contains(&image.within(&narrow).max_area));
     }
 
     #[test]

@@ -226,7 +226,7 @@ impl Presenter<'_> {
         let at = Address::AnnotationPage { version, source, item, canvas: canvas.id.clone(), page };
         let id = self.uris.print(&at);
         let whole = (size.width, size.height);
-        let size = self.limits.largest(whole);
+        let size = self.limits.of_image(whole).largest(whole);
         let service = self.service(&image.media);
         let annotation = model::Annotation {
             id: self.uris.print(&numbered(at, 1)),
@@ -265,7 +265,9 @@ impl Presenter<'_> {
             quality: Quality::Default,
             format: Format::Jpg,
         };
-        let small = fitting.resolve(image::Version::V3, (width, height), &self.limits).ok()?;
+        let small = fitting
+            .resolve(image::Version::V3, (width, height), &self.limits.of_image((width, height)))
+            .ok()?;
         Some(model::Thumbnail {
             service: self.service(&image.media),
             size: Some((small.width, small.height)),

@@ -10,6 +10,7 @@ use crate::support::masters::{Masters, quarters};
 
 mod answers;
 mod info;
+mod limits;
 mod pixels;
 mod vectors;
 

@@ -29,7 +29,7 @@ pub(in crate::http) async fn info(
         width: grant.facts.size.width,
         height: grant.facts.size.height,
         tone: grant.facts.tone,
-        limits: grant.source.image.limits(),
+        limits: grant.source.image.limits().of_image((grant.facts.size.width, grant.facts.size.height)),
         tile: grant.source.image.tile,
         rights: grant.rights.as_deref().and_then(rights_uri),
     };

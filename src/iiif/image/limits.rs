@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::quality::Format;
+
 /// How large an answer may become.
 ///
 /// One of the two sides alone stands for both: `maxWidth` does so by *Image API 3.0, 5.2*, and
@@ -58,6 +60,18 @@ impl Limits {
     /// What `^max` makes of a region where enlarging is offered.
     pub fn largest_enlarged(&self, region: (u32, u32)) -> (u32, u32) {
         self.fit(region, UNBOUNDED)
+    }
+
+    /// These limits for one image: where JPEG cannot hold what they allow, the longest side that it can hold is one
+    /// more of them. Everything that is offered must be had as JPEG (*Image API 3.0, 5.3*).
+    pub fn of_image(self, size: (u32, u32)) -> Self {
+        let longest = Format::Jpg.longest_side();
+        let (width, height) = if self.enlarging() { self.largest_enlarged(size) } else { self.largest(size) };
+        if width.max(height) <= longest {
+            return self;
+        }
+        let (widest, highest) = smaller(self.bounds(), (longest, longest));
+        Self { max_width: Some(widest), max_height: Some(highest), ..self }
     }
 
     pub(super) fn unlimited(&self) -> bool {
@@ -162,6 +176,28 @@ pub(super) mod tests {
             (None, Some(5), Some((5, 5))),
         ] {
             assert_eq!(Limits { max_width, max_height, ..Limits::default() }.sides(), sides);
+        }
+    }
+
+    #[test]
+    fn an_image_too_long_for_jpeg_has_a_limit_of_its_own() {
+        let area = |upscale| Limits { max_area: Some(100_000_000), upscale, ..Limits::default() };
+        let (kept, free) = (area(Upscale::Refused), area(Upscale::Offered));
+        let narrow = Limits { max_width: Some(70_000), max_height: Some(500), ..kept };
+        for (limits, size, sides) in [
+            (kept, (6000, 4000), None),
+            (free, (6000, 4000), None),
+            (kept, (6000, 40), None),
+            (free, (6000, 40), Some((65_500, 65_500))),
+            (kept, (70_000, 40), Some((65_500, 65_500))),
+            (kept, (40, 70_000), Some((65_500, 65_500))),
+            (narrow, (70_000, 40), Some((65_500, 500))),
+            (Limits::default(), (u32::MAX, 1), Some((65_500, 65_500))),
+        ] {
+            let own = limits.of_image(size);
+            assert_eq!(own.sides(), sides.or(limits.sides()), "{size:?}");
+            let (width, height) = own.largest_enlarged(size);
+            assert!(width.max(height) <= 65_500 || !limits.enlarging(), "{width}x{height}");
         }
     }
 

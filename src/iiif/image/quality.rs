@@ -98,6 +98,16 @@ impl Format {
         }
     }
 
+    /// Neither side of a picture may be longer. What encoders refuse, and a little less than the format could hold.
+    pub fn longest_side(self) -> u32 {
+        match self {
+            Self::Jpg => 65_500,
+            Self::Gif => 65_535,
+            Self::Webp => 16_383,
+            Self::Png | Self::Tif => i32::MAX as u32,
+        }
+    }
+
     /// Reads the word after the last dot.
     pub fn parse(text: &str) -> Result<Self, SyntaxError> {
         let expected = "is not offered: expected `jpg`, `png`, `webp`, `tif` or `gif`";

@@ -59,6 +59,11 @@ impl Size {
 }
 
 impl Form {
+    /// Whether it leaves the size to us, within bounds: then nothing is too large (*Image API 3.0, 4.2*).
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Max | Self::Within(..))
+    }
+
     fn parse(text: &str) -> Option<Self> {
         match text {
             "full" => return Some(Self::Full),

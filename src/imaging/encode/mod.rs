@@ -4,6 +4,7 @@ use super::pixels::{Channels, Pixels};
 use super::{ImagingError, Job};
 use crate::iiif::image::quality::{Format, Quality};
 
+mod bounded;
 mod gif;
 mod jpeg;
 mod png;
@@ -12,15 +13,17 @@ mod webp;
 
 /// Whether the format can hold a picture of this size.
 pub(super) fn fits(format: Format, width: u32, height: u32) -> Result<(), ImagingError> {
-    let (what, limit) = match format {
-        Format::Jpg => ("a JPEG", 65_500),
-        Format::Gif => ("a GIF", 65_535),
-        Format::Webp => ("a WebP", 16_384),
-        Format::Png | Format::Tif => return Ok(()),
-    };
+    let limit = format.longest_side();
     if width.max(height) <= limit {
         return Ok(());
     }
+    let what = match format {
+        Format::Jpg => "a JPEG",
+        Format::Png => "a PNG",
+        Format::Webp => "a WebP",
+        Format::Tif => "a TIFF",
+        Format::Gif => "a GIF",
+    };
     let found = format!("{} pixels to a side", width.max(height));
     Err(ImagingError::OutputTooLarge { what, found, limit: limit.into() })
 }

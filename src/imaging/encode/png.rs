@@ -4,12 +4,13 @@ use std::io::Write;
 
 use png::{BitDepth, ColorType, Compression, Encoder, EncodingError};
 
+use super::bounded::Bounded;
 use crate::imaging::ImagingError;
 use crate::imaging::pixels::{Channels, Pixels};
 
-/// The picture, and a file that the fast compression makes half as large again if there is nothing to save.
+/// The picture, and a file that is no larger.
 pub(super) fn cost(channels: Channels, area: u64) -> u64 {
-    (channels.count() as u64 * area * 5).div_ceil(2)
+    channels.count() as u64 * area * 2 + area / 256
 }
 
 pub(super) fn encode(picture: &Pixels) -> Result<Vec<u8>, ImagingError> {
@@ -38,17 +39,21 @@ fn pack(pixels: &[u8]) -> u8 {
 }
 
 fn write(picture: &Pixels, colour: ColorType, depth: BitDepth, data: &[u8]) -> Result<Vec<u8>, ImagingError> {
-    let fault = |error: EncodingError| ImagingError::Decoder(error.to_string());
-    let mut file = Vec::new();
-    let mut encoder = Encoder::new(&mut file, picture.width(), picture.height());
-    encoder.set_color(colour);
-    encoder.set_depth(depth);
-    encoder.set_compression(Compression::Fast);
-    let mut writer = encoder.write_header().map_err(fault)?;
-    // As a stream: the other way the whole file is held twice.
-    let mut rows = writer.stream_writer().map_err(fault)?;
-    rows.write_all(data).map_err(|error| fault(error.into()))?;
-    rows.finish().map_err(fault)?;
-    writer.finish().map_err(fault)?;
-    Ok(file)
+    let with = |compression| -> Result<Vec<u8>, EncodingError> {
+        let mut file = Bounded::new(data.len(), picture.height());
+        let mut encoder = Encoder::new(&mut file, picture.width(), picture.height());
+        encoder.set_color(colour);
+        encoder.set_depth(depth);
+        encoder.set_compression(compression);
+        let mut writer = encoder.write_header()?;
+        // As a stream: the other way the whole file is held twice.
+        let mut rows = writer.stream_writer()?;
+        rows.write_all(data)?;
+        rows.finish()?;
+        writer.finish()?;
+        Ok(file.into_inner())
+    };
+    // What is fast makes noise half as large again.
+    let written = with(Compression::Fast).or_else(|_| with(Compression::NoCompression));
+    written.map_err(|error| ImagingError::Decoder(error.to_string()))
 }

@@ -1,19 +1,18 @@
 //! TIFF, LZW with differencing.
 
-use std::io::Cursor;
-
 use tiff::TiffResult;
 use tiff::encoder::colortype::{ColorType, Gray8, RGB8, RGBA8};
 use tiff::encoder::{Compression, TiffEncoder};
 use tiff::tags::{ExtraSamples, Predictor, Tag};
 
+use super::bounded::Bounded;
 use crate::imaging::ImagingError;
 use crate::imaging::pixels::{Channels, Pixels};
 
-/// The picture, and a file that takes up to twelve bits a sample; grey with alpha becomes four samples.
+/// The picture, and a file that is no larger; grey with alpha becomes four samples.
 pub(super) fn cost(channels: Channels, area: u64) -> u64 {
     let samples = if channels == Channels::GreyAlpha { 4 } else { channels.count() as u64 };
-    (samples * area * 5).div_ceil(2)
+    samples * area * 2 + area / 256
 }
 
 pub(super) fn encode(picture: Pixels) -> Result<Vec<u8>, ImagingError> {
@@ -27,10 +26,20 @@ pub(super) fn encode(picture: Pixels) -> Result<Vec<u8>, ImagingError> {
     written.map_err(|error| ImagingError::Decoder(error.to_string()))
 }
 
+/// LZW makes noise half as large again.
 fn write<C: ColorType<Inner = u8>>(picture: &Pixels) -> TiffResult<Vec<u8>> {
-    let mut file = Cursor::new(Vec::new());
-    let encoder = TiffEncoder::new(&mut file)?.with_compression(Compression::Lzw);
-    let mut encoder = encoder.with_predictor(Predictor::Horizontal);
+    let small = write_with::<C>(picture, Compression::Lzw, Predictor::Horizontal);
+    small.or_else(|_| write_with::<C>(picture, Compression::Uncompressed, Predictor::None))
+}
+
+fn write_with<C: ColorType<Inner = u8>>(
+    picture: &Pixels,
+    compression: Compression,
+    predictor: Predictor,
+) -> TiffResult<Vec<u8>> {
+    let mut file = Bounded::new(picture.data().len(), picture.height());
+    let encoder = TiffEncoder::new(&mut file)?.with_compression(compression);
+    let mut encoder = encoder.with_predictor(predictor);
     let mut image = encoder.new_image::<C>(picture.width(), picture.height())?;
     if picture.channels().has_alpha() {
         image.encoder().write_tag(Tag::ExtraSamples, ExtraSamples::UnassociatedAlpha.to_u16())?;

@@ -32,10 +32,10 @@ fn what_is_asked_for_is_told_from_what_the_master_is() {
     assert!(cases.iter().all(|error| matches!(error, ImagingError::OutputTooLarge { .. })), "{cases:?}");
     insta::assert_snapshot!(cases.map(|error| error.to_string()).join("\n"), @r"
     the answer is too large: 1010097152 bytes of memory for 12000x12000 pixels, at most 100663296 allowed
-    the answer is too large: 1442097152 bytes of memory for 12000x12000 pixels, at most 100663296 allowed
-    the answer is too large: 127130112 bytes of memory for 3536x3536 pixels, at most 100663296 allowed
-    a WebP is too large: 20000 pixels to a side, at most 16384 allowed
-    a WebP is too large: 20000 pixels to a side, at most 16384 allowed
+    the answer is too large: 1154659652 bytes of memory for 12000x12000 pixels, at most 100663296 allowed
+    the answer is too large: 102172361 bytes of memory for 3536x3536 pixels, at most 100663296 allowed
+    a WebP is too large: 20000 pixels to a side, at most 16383 allowed
+    a WebP is too large: 20000 pixels to a side, at most 16383 allowed
     a JPEG is too large: 66000 pixels to a side, at most 65500 allowed
     ");
     let narrow = Limits { memory: 1 << 20, max_pixels: 1_000_000 };

@@ -39,20 +39,20 @@ fn hostile_files_are_refused_with_a_sentence() {
         .collect();
     insta::assert_snapshot!(messages.join("\n"), @r"
     broken/empty.tif: the master is broken: the file ends early
-    broken/gif-65535.gif: the work on this picture is too large: 34366297865 bytes of memory, at most 67108864 allowed
+    broken/gif-65535.gif: the work on this picture is too large: 34359738376 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/gif-frame.gif: the master is broken: its first frame is larger than its canvas
-    broken/jpeg-65535.jpg: the work on this picture is too large: 303039224 bytes of memory, at most 67108864 allowed
+    broken/jpeg-65535.jpg: the work on this picture is too large: 303039224 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/jpeg-scans.jpg: the master is broken: a JPEG of more than 100 scans
     broken/not-a-picture.jpg: a file that is no JPEG, PNG, TIFF, WebP or GIF is not supported
-    broken/png-100000.png: the work on this picture is too large: 30016489600 bytes of memory, at most 67108864 allowed
-    broken/png-bomb.png: the work on this picture is too large: 911087040 bytes of memory, at most 67108864 allowed
+    broken/png-100000.png: the work on this picture is too large: 30016500160 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
+    broken/png-bomb.png: the work on this picture is too large: 911098560 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/png-no-pixels.png: the master is broken: a PNG without pixels
-    broken/tiff-100000.tif: the work on this picture is too large: 50009119680 bytes of memory, at most 67108864 allowed
+    broken/tiff-100000.tif: the work on this picture is too large: 50009119680 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/tiff-no-strips.tif: the master is broken: a TIFF without a table of strips or tiles
     broken/tiff-nowhere.tif: the master is broken: the file ends early
     broken/tiff-samples.tif: the master is broken: 60000 samples in a pixel of 1 colours
-    broken/tiff-table.tif: the work on this picture is too large: 20008525680 bytes of memory, at most 67108864 allowed
-    broken/tiff-wide-tile.tif: the work on this picture is too large: 25778323950 bytes of memory, at most 67108864 allowed
+    broken/tiff-table.tif: the work on this picture is too large: 20008525680 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
+    broken/tiff-wide-tile.tif: the work on this picture is too large: 25778323950 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/webp-canvas.webp: the master is broken: a WebP picture of another size than its canvas
     ");
 }

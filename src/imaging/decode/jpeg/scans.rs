@@ -107,7 +107,8 @@ fn check_work(scans: usize, blocks: u64) -> Result<(), ImagingError> {
     }
     if scans > 1 && blocks > MOST_BLOCKS {
         let found = format!("{blocks} blocks in {scans} scans");
-        return Err(ImagingError::TooLarge { what: "the work on this picture", found, limit: MOST_BLOCKS });
+        let (what, rule) = ("the work on this picture", "a few seconds");
+        return Err(ImagingError::TooLarge { what, found, limit: MOST_BLOCKS, rule });
     }
     Ok(())
 }
