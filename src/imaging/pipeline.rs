@@ -148,10 +148,10 @@ mod tests {
         };
         insta::assert_snapshot!(CHANNELS.map(line).join("\n"), @r"
         Grey: Jpg 6, Png 2.00390625, Webp 7.25, Tif 2.00390625, Gif 4
-        GreyAlpha: Jpg 6, Png 4.00390625, Webp 10.5, Tif 8.00390625, Gif 6
-        Rgb: Jpg 9, Png 6.00390625, Webp 13.75, Tif 6.00390625, Gif 7
+        GreyAlpha: Jpg 6, Png 4.00390625, Webp 10.5, Tif 8.00390625, Gif 4
+        Rgb: Jpg 9, Png 6.00390625, Webp 13.75, Tif 6.00390625, Gif 6
         Rgba: Jpg 9, Png 8.00390625, Webp 17, Tif 8.00390625, Gif 8
-        Cmyk: Jpg 9, Png 6.00390625, Webp 13.75, Tif 6.00390625, Gif 7
+        Cmyk: Jpg 9, Png 6.00390625, Webp 13.75, Tif 6.00390625, Gif 6
         ");
     }
 }
