@@ -4,6 +4,7 @@ use std::io::{Cursor, Read};
 
 use jpeg_decoder::{Decoder, PixelFormat};
 use zune_jpeg::JpegDecoder;
+use zune_jpeg::errors::DecodeErrors;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
@@ -54,7 +55,8 @@ pub(super) fn is_usual(frame: Frame) -> bool {
         _ => frame.sampling(0) == (1, 1),
     };
     let mut others = (1..frame.components.into()).map(|of| frame.sampling(of));
-    light && others.all(|sampling| sampling == (1, 1)) && (frame.progressive || !frame.several_scans)
+    let alike = others.all(|sampling| sampling == (1, 1));
+    light && alike && !frame.extended && (frame.progressive || !frame.several_scans)
 }
 
 pub(super) fn decode(
@@ -136,7 +138,7 @@ fn whole(bytes: &[u8], frame: Frame) -> Result<Pixels, ImagingError> {
         .set_strict_mode(true)
         .jpeg_set_out_colorspace(space);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    let data = decoder.decode().map_err(|error| ImagingError::broken(format!("{error:?}")))?;
+    let data = decoder.decode().map_err(|error| ImagingError::broken(words(error)))?;
     let (width, height) =
         decoder.dimensions().ok_or_else(|| ImagingError::broken("a JPEG without a size"))?;
     Pixels::new(width as u32, height as u32, channels, data)
@@ -161,6 +163,11 @@ fn shrunk(bytes: &[u8], size: (u32, u32), plan: &Plan, adobe: bool) -> Result<Pi
     Pixels::new(width.into(), height.into(), channels, data)
 }
 
+/// What the faster decoder says, without the quotation marks that it puts around some of it.
+pub(super) fn words(error: DecodeErrors) -> String {
+    error.to_string().replace('"', "")
+}
+
 /// The whole file is in memory: nothing can be missing that is not missing in the file.
 fn given(lack: Lack) -> ImagingError {
     match lack {
@@ -172,7 +179,7 @@ fn given(lack: Lack) -> ImagingError {
 fn fault(error: jpeg_decoder::Error) -> ImagingError {
     match error {
         jpeg_decoder::Error::Io(error) => error.into(),
-        jpeg_decoder::Error::Unsupported(what) => ImagingError::unsupported(format!("JPEG: {what:?}")),
+        jpeg_decoder::Error::Unsupported(_) => ImagingError::unsupported("a JPEG of this kind"),
         other => ImagingError::broken(other),
     }
 }

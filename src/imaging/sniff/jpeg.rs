@@ -10,6 +10,8 @@ use crate::imaging::ImagingError;
 pub(in crate::imaging) struct Frame {
     pub(in crate::imaging) components: u8,
     pub(in crate::imaging) progressive: bool,
+    /// Sequential, with more or finer tables than the baseline has.
+    pub(in crate::imaging) extended: bool,
     /// The first scan does not hold all components, so a decoder keeps all coefficients.
     pub(in crate::imaging) several_scans: bool,
     /// How many samples of each component lie side by side, and above each other, in the unit of the picture
@@ -33,7 +35,8 @@ impl Frame {
         let progressive = marker == PROGRESSIVE;
         let count = usize::from(*components);
         let sampling = sampling(specifications.get(..3 * count).unwrap_or_default(), count)?;
-        Ok((size, Self { components: *components, progressive, several_scans: progressive, sampling }))
+        let (components, extended) = (*components, marker == EXTENDED);
+        Ok((size, Self { components, progressive, extended, several_scans: progressive, sampling }))
     }
 
     /// The samples of one component.
@@ -112,6 +115,7 @@ pub(in crate::imaging) const APP1: u8 = 0xe1;
 pub(in crate::imaging) const APP2: u8 = 0xe2;
 pub(in crate::imaging) const APP14: u8 = 0xee;
 pub(in crate::imaging) const START_OF_SCAN: u8 = 0xda;
+const EXTENDED: u8 = 0xc1;
 const PROGRESSIVE: u8 = 0xc2;
 
 /// Segments in front of the pixels: 128 MB of metadata, if each is as long as it may be.

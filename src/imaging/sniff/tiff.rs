@@ -33,7 +33,9 @@ pub(in crate::imaging) struct Level {
     pub(in crate::imaging) planar: bool,
     pub(in crate::imaging) reversed_bits: bool,
     /// Whether samples are floating-point or signed numbers.
-    pub(in crate::imaging) unusual_samples: bool,
+    unusual_samples: bool,
+    /// Whether several pixels share their colours, other than within JPEG.
+    coarse_colours: bool,
     pub(in crate::imaging) offsets: Values,
     pub(in crate::imaging) lengths: Values,
     /// Quantisation and entropy tables shared by JPEG chunks.
@@ -65,7 +67,87 @@ mod tag {
     pub(super) const EXTRA_SAMPLES: u16 = 338;
     pub(super) const SAMPLE_FORMAT: u16 = 339;
     pub(super) const JPEG_TABLES: u16 = 347;
+    pub(super) const COARSENESS: u16 = 530;
     pub(super) const PROFILE: u16 = 34675;
+}
+
+/// Ways in which samples are packed (*TIFF 6.0, Compression*).
+pub(in crate::imaging) mod compression {
+    pub(in crate::imaging) const NONE: u64 = 1;
+    pub(in crate::imaging) const GROUP_4: u64 = 4;
+    pub(in crate::imaging) const LZW: u64 = 5;
+    pub(in crate::imaging) const JPEG: u64 = 7;
+    pub(in crate::imaging) const DEFLATE: u64 = 8;
+    pub(in crate::imaging) const OLD_DEFLATE: u64 = 32946;
+    pub(in crate::imaging) const PACK_BITS: u64 = 32773;
+}
+
+/// What samples mean (*TIFF 6.0, PhotometricInterpretation*).
+pub(in crate::imaging) mod photometric {
+    pub(in crate::imaging) const WHITE_IS_ZERO: u64 = 0;
+    pub(in crate::imaging) const BLACK_IS_ZERO: u64 = 1;
+    pub(in crate::imaging) const RGB: u64 = 2;
+    pub(in crate::imaging) const PALETTE: u64 = 3;
+    pub(in crate::imaging) const CMYK: u64 = 5;
+    pub(in crate::imaging) const YCBCR: u64 = 6;
+}
+
+/// More samples than this in a pixel, and it is no picture.
+const MOST_SAMPLES: u64 = 16;
+
+impl Level {
+    /// Whether it can be drawn, as far as its directory tells. What is refused here has no description either.
+    fn check(&self) -> Result<(), ImagingError> {
+        let unsupported = |what: String| Err(ImagingError::unsupported(format!("TIFF with {what}")));
+        let colours = match self.photometric {
+            photometric::WHITE_IS_ZERO | photometric::BLACK_IS_ZERO | photometric::PALETTE => 1,
+            photometric::RGB | photometric::YCBCR => 3,
+            photometric::CMYK => 4,
+            8..=10 => return unsupported("L*a*b* colours".into()),
+            other => return unsupported(format!("photometric {other}")),
+        };
+        if !(colours..=MOST_SAMPLES).contains(&self.samples) {
+            let found = self.samples;
+            return Err(ImagingError::broken(format!("{found} samples in a pixel of {colours} colours")));
+        }
+        if self.unusual_samples {
+            return unsupported("samples that are signed or floating-point numbers".into());
+        }
+        let bits: &[u64] = match (self.compression, self.photometric) {
+            (compression::GROUP_4, _) if self.samples > 1 => {
+                return unsupported("CCITT group 4 of colours".into());
+            }
+            (compression::GROUP_4, _) => &[1],
+            (compression::JPEG, _) | (_, photometric::YCBCR) => &[8],
+            (_, photometric::PALETTE) => &[1, 2, 4, 8],
+            (compression::NONE | compression::LZW | compression::PACK_BITS, _)
+            | (compression::DEFLATE | compression::OLD_DEFLATE, _) => &[1, 2, 4, 8, 16],
+            (other, _) => return unsupported(unknown(other)),
+        };
+        if !bits.contains(&self.bits) {
+            return unsupported(format!("samples of {} bits", self.bits));
+        }
+        match (self.predictor, self.compression) {
+            (1 | 2, _) | (_, compression::JPEG | compression::GROUP_4) => {}
+            (other, _) => return unsupported(format!("predictor {other}")),
+        }
+        if self.coarse_colours {
+            return unsupported("colours coarser than the light, without JPEG".into());
+        }
+        Ok(())
+    }
+}
+
+fn unknown(compression: u64) -> String {
+    match compression {
+        2 | 3 => "CCITT group 3 compression".into(),
+        6 => "JPEG compression of the old style".into(),
+        33003 | 33005 | 34712 => "JPEG 2000 compression".into(),
+        34925 => "LZMA compression".into(),
+        50000 => "Zstandard compression".into(),
+        50001 | 34927 => "WebP compression".into(),
+        other => format!("compression {other}"),
+    }
 }
 
 /// Levels halve, so 32 are more than any picture can have; this also ends circles of directories.
@@ -162,7 +244,10 @@ fn level(directory: &Directory, parts: &Parts, endian: Endian) -> Result<Level, 
         let values = directory.values(tag);
         values.ok_or_else(|| Lack::Fault(ImagingError::broken("a TIFF without a table of strips or tiles")))
     };
-    Ok(Level {
+    let (photometric, compression) = (number(tag::PHOTOMETRIC, 1)?, number(tag::COMPRESSION, 1)?);
+    let fine = || Ok::<_, Lack>(directory.numbers(parts, tag::COARSENESS, 2)? == [1, 1]);
+    let coarse_colours = photometric == photometric::YCBCR && compression != compression::JPEG && !fine()?;
+    let level = Level {
         width,
         height,
         chunk,
@@ -170,15 +255,18 @@ fn level(directory: &Directory, parts: &Parts, endian: Endian) -> Result<Level, 
         bits: number(tag::BITS, 1)?,
         samples: number(tag::SAMPLES, 1)?,
         extra: directory.number(parts, tag::EXTRA_SAMPLES)?,
-        photometric: number(tag::PHOTOMETRIC, 1)?,
-        compression: number(tag::COMPRESSION, 1)?,
+        photometric,
+        compression,
         predictor: number(tag::PREDICTOR, 1)?,
         planar: number(tag::PLANAR, 1)? == 2,
         reversed_bits: number(tag::FILL_ORDER, 1)? == 2,
         unusual_samples: number(tag::SAMPLE_FORMAT, 1)? != 1,
+        coarse_colours,
         offsets: table(offsets)?,
         lengths: table(lengths)?,
         tables: directory.values(tag::JPEG_TABLES),
         palette: directory.values(tag::PALETTE),
-    })
+    };
+    level.check()?;
+    Ok(level)
 }

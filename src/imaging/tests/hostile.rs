@@ -76,6 +76,33 @@ fn jpegs_of_nothing_but_markers_are_soon_given_up() {
     }
 }
 
+/// What cannot be drawn has no description either: viewers would be promised pictures.
+#[test]
+fn tiffs_that_cannot_be_drawn_are_refused_at_the_header() {
+    let refusals = names("foreign/").into_iter().map(|name| {
+        let told = sniff(&Parts::whole(fixture(&name))).unwrap_err().to_string();
+        assert_eq!(header_of(&fixture(&name)).unwrap_err().to_string(), told, "{name}");
+        format!("{name}: {told}")
+    });
+    insta::assert_snapshot!(refusals.collect::<Vec<_>>().join("\n"), @r"
+    foreign/12-bits.tif: TIFF with samples of 12 bits is not supported
+    foreign/32-bits.tif: TIFF with samples of 32 bits is not supported
+    foreign/coarse-colours.tif: TIFF with colours coarser than the light, without JPEG is not supported
+    foreign/deep-jpeg.tif: TIFF with samples of 12 bits is not supported
+    foreign/float-predictor.tif: TIFF with predictor 3 is not supported
+    foreign/float.tif: TIFF with samples that are signed or floating-point numbers is not supported
+    foreign/group-3.tif: TIFF with CCITT group 3 compression is not supported
+    foreign/huffman.tif: TIFF with CCITT group 3 compression is not supported
+    foreign/jpeg-2000.tif: TIFF with JPEG 2000 compression is not supported
+    foreign/lab.tif: TIFF with L*a*b* colours is not supported
+    foreign/log.tif: TIFF with photometric 32845 is not supported
+    foreign/old-jpeg.tif: TIFF with JPEG compression of the old style is not supported
+    foreign/signed.tif: TIFF with samples that are signed or floating-point numbers is not supported
+    foreign/webp.tif: TIFF with WebP compression is not supported
+    foreign/zstandard.tif: TIFF with Zstandard compression is not supported
+    ");
+}
+
 /// Directories in a circle, a profile of 64 MiB of zeros in a few bytes, more data than the frame
 /// takes: the picture itself is fine.
 #[test]

@@ -10,23 +10,20 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::colour::MOST_SAMPLES;
 use super::lzw::Lzw;
 use super::packbits::PackBits;
 use super::read_at;
-use crate::imaging::decode::jpeg::{is_usual, seal};
+use crate::imaging::decode::jpeg::{is_usual, seal, words};
 use crate::imaging::sniff::ifd::Values;
 use crate::imaging::sniff::tiff::Level;
+use crate::imaging::sniff::tiff::compression::{DEFLATE, GROUP_4, JPEG, LZW, OLD_DEFLATE, PACK_BITS};
+use crate::imaging::sniff::tiff::photometric::YCBCR;
 use crate::imaging::{ImagingError, Master};
-
-pub(super) const JPEG: u64 = 7;
-const GROUP_4: u64 = 4;
-const YCBCR: u64 = 6;
 
 /// Bytes held for a chunk at most: a row, or all of it and its file bytes if it is JPEG.
 pub(super) fn cost(level: &Level) -> u64 {
     let (width, height) = level.chunk;
-    let row = u64::from(width).saturating_mul(level.samples.min(MOST_SAMPLES) * 6);
+    let row = u64::from(width).saturating_mul(level.samples * 6);
     let rows = if level.compression == JPEG { u64::from(height) } else { 1 };
     row.saturating_mul(rows).saturating_add(1 << 17)
 }
@@ -47,9 +44,6 @@ pub(super) fn rows<'a>(
     index: u64,
     height: u32,
 ) -> Result<Rows<'a>, ImagingError> {
-    if !matches!(level.bits, 1 | 2 | 4 | 8 | 16) || level.unusual_samples {
-        return Err(ImagingError::unsupported(format!("TIFF with samples of {} bits", level.bits)));
-    }
     let (at, length) = place(master, level, index)?;
     let per_pixel = if level.planar { 1 } else { level.samples as usize };
     let samples = level.chunk.0 as usize * per_pixel;
@@ -146,33 +140,36 @@ fn open<'a>(
         return Ok(Box::new(Cursor::new(jpeg(&file, level, height)?)));
     }
     master.seek(SeekFrom::Start(at))?;
-    let bytes = BufReader::new(master.take(length));
+    let bytes = BufReader::new(Ordered { bytes: master.take(length), reversed: level.reversed_bits });
     Ok(match level.compression {
-        1 => Box::new(bytes),
         GROUP_4 => Box::new(Group4::new(bytes, level)?),
-        5 => Box::new(Lzw::new(bytes)),
-        8 | 32946 => Box::new(ZlibDecoder::new(bytes)),
-        32773 => Box::new(PackBits::new(bytes)),
-        other => return Err(ImagingError::unsupported(format!("TIFF with {}", compression(other)))),
+        LZW => Box::new(Lzw::new(bytes)),
+        DEFLATE | OLD_DEFLATE => Box::new(ZlibDecoder::new(bytes)),
+        PACK_BITS => Box::new(PackBits::new(bytes)),
+        _ => Box::new(bytes),
     })
 }
 
-fn compression(number: u64) -> String {
-    match number {
-        2 | 3 => "CCITT group 3 compression".into(),
-        6 => "JPEG compression of the old style".into(),
-        33003 | 33005 | 34712 => "JPEG 2000 compression".into(),
-        34925 => "LZMA compression".into(),
-        50000 => "Zstandard compression".into(),
-        50001 | 34927 => "WebP compression".into(),
-        other => format!("compression {other}"),
+/// Bytes of a file whose bits may be in the other order (*TIFF 6.0, FillOrder*).
+struct Ordered<R> {
+    bytes: R,
+    reversed: bool,
+}
+
+impl<R: Read> Read for Ordered<R> {
+    fn read(&mut self, target: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.bytes.read(target)?;
+        if self.reversed {
+            target[..count].iter_mut().for_each(|byte| *byte = byte.reverse_bits());
+        }
+        Ok(count)
     }
 }
 
 /// A complete JPEG: the shared tables without their end marker, then the chunk without its start.
 fn jpeg_file(master: &mut dyn Master, level: &Level, at: u64, length: u64) -> Result<Vec<u8>, ImagingError> {
     const LONGEST_TABLES: u64 = 1 << 16;
-    let raw = u64::from(level.chunk.0) * u64::from(level.chunk.1) * level.samples.min(MOST_SAMPLES);
+    let raw = u64::from(level.chunk.0) * u64::from(level.chunk.1) * level.samples;
     if length > raw.saturating_mul(2).saturating_add(LONGEST_TABLES) {
         return Err(ImagingError::broken(format!("a JPEG of {length} bytes in a strip or tile of {raw}")));
     }
@@ -190,7 +187,7 @@ fn jpeg_file(master: &mut dyn Master, level: &Level, at: u64, length: u64) -> Re
 /// The samples of a JPEG chunk. YCbCr becomes RGB; anything else is taken as it is, whatever a
 /// decoder would guess without the markers that a file of its own would have.
 fn jpeg(file: &[u8], level: &Level, height: u32) -> Result<Vec<u8>, ImagingError> {
-    let fault = |error| ImagingError::broken(format!("JPEG in a strip or tile: {error:?}"));
+    let fault = |error| ImagingError::broken(format!("JPEG in a strip or tile: {}", words(error)));
     let mut decoder = JpegDecoder::new(ZCursor::new(file));
     let side = usize::from(u16::MAX);
     let options = DecoderOptions::default().set_max_width(side).set_max_height(side).set_strict_mode(true);
@@ -213,32 +210,17 @@ fn jpeg(file: &[u8], level: &Level, height: u32) -> Result<Vec<u8>, ImagingError
 
 /// Undoes CCITT group 4 while reading, one row at a time.
 struct Group4<R: BufRead> {
-    decoder: Group4Decoder<Reversible<R>>,
+    decoder: Group4Decoder<std::io::Bytes<R>>,
     width: u16,
     row: Cursor<Vec<u8>>,
     ended: bool,
-}
-
-struct Reversible<R> {
-    bytes: std::io::Bytes<R>,
-    reversed: bool,
-}
-
-impl<R: Read> Iterator for Reversible<R> {
-    type Item = std::io::Result<u8>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let byte = self.bytes.next()?;
-        Some(byte.map(|byte| if self.reversed { byte.reverse_bits() } else { byte }))
-    }
 }
 
 impl<R: BufRead> Group4<R> {
     fn new(source: R, level: &Level) -> Result<Self, ImagingError> {
         let width = u16::try_from(level.chunk.0);
         let width = width.map_err(|_| ImagingError::unsupported("CCITT group 4 wider than 65535 pixels"))?;
-        let bytes = Reversible { bytes: source.bytes(), reversed: level.reversed_bits };
-        let decoder = Group4Decoder::new(bytes, width)?;
+        let decoder = Group4Decoder::new(source.bytes(), width)?;
         Ok(Self { decoder, width, row: Cursor::new(Vec::new()), ended: false })
     }
 

@@ -1,13 +1,10 @@
 //! What the samples of a TIFF mean (*TIFF 6.0, PhotometricInterpretation*).
 
-use super::chunk::JPEG;
 use super::read_at;
 use crate::imaging::pixels::{Channels, Pixels};
-use crate::imaging::sniff::tiff::Level;
+use crate::imaging::sniff::tiff::compression::JPEG;
+use crate::imaging::sniff::tiff::{Level, photometric};
 use crate::imaging::{ImagingError, Master};
-
-/// More samples than this in a pixel, and it is no picture.
-pub(super) const MOST_SAMPLES: u64 = 16;
 
 /// What the samples of a TIFF mean.
 pub(super) struct Colour {
@@ -34,22 +31,15 @@ enum Alpha {
 impl Colour {
     pub(super) fn of(level: &Level, master: &mut dyn Master) -> Result<Self, ImagingError> {
         let model = match level.photometric {
-            0 => Model::Grey { white_is_zero: true },
-            1 => Model::Grey { white_is_zero: false },
-            2 => Model::Rgb,
-            3 => Model::Palette(palette(level, master)?),
-            5 => Model::Cmyk,
+            photometric::WHITE_IS_ZERO => Model::Grey { white_is_zero: true },
+            photometric::BLACK_IS_ZERO => Model::Grey { white_is_zero: false },
+            photometric::PALETTE => Model::Palette(palette(level, master)?),
+            photometric::CMYK => Model::Cmyk,
             // The JPEG decoder has made RGB of it already.
-            6 if level.compression == JPEG => Model::Rgb,
-            6 => Model::YCbCr,
-            8..=10 => return Err(ImagingError::unsupported("TIFF in L*a*b* colours")),
-            other => return Err(ImagingError::unsupported(format!("TIFF with photometric {other}"))),
+            photometric::YCBCR if level.compression != JPEG => Model::YCbCr,
+            _ => Model::Rgb,
         };
         let colours = model.colours() as u64;
-        if level.samples < colours || level.samples > MOST_SAMPLES {
-            let found = level.samples;
-            return Err(ImagingError::broken(format!("{found} samples in a pixel of {colours} colours")));
-        }
         let alpha = match (&model, level.extra) {
             (Model::Cmyk | Model::Palette(_) | Model::YCbCr, _) => Alpha::None,
             (_, Some(1)) if level.samples > colours => Alpha::Associated,

@@ -53,7 +53,7 @@ fn chunks(level: &Level, read: Rect) -> impl Iterator<Item = (u64, Chunk)> {
     let (picture_width, picture_height) = (level.width, level.height);
     let across = u64::from(picture_width.div_ceil(width));
     let down = u64::from(picture_height.div_ceil(height));
-    let planes = if level.planar { level.samples.min(colour::MOST_SAMPLES) as usize } else { 1 };
+    let planes = if level.planar { level.samples as usize } else { 1 };
     let rows = read.y / height..=(read.y + read.height - 1) / height;
     let columns = move || read.x / width..=(read.x + read.width - 1) / width;
     let places = rows.flat_map(move |row| columns().map(move |column| (row, column)));
