@@ -104,10 +104,8 @@ pub(super) fn tone(picture: Pixels, quality: Quality) -> Pixels {
         Quality::Gray => grey(picture),
         Quality::Bitonal => {
             let mut picture = grey(picture);
-            let step = picture.channels().count();
-            for value in picture.data_mut().iter_mut().step_by(step) {
-                *value = if *value < MIDDLE { 0 } else { 255 };
-            }
+            // Alpha too: half of black is grey.
+            picture.data_mut().iter_mut().for_each(|value| *value = if *value < MIDDLE { 0 } else { 255 });
             picture
         }
     }
@@ -181,7 +179,7 @@ mod tests {
             (Quality::Default, &[255, 0, 0, 40]),
             (Quality::Color, &[255, 0, 0, 40]),
             (Quality::Gray, &[76, 40]),
-            (Quality::Bitonal, &[0, 40]),
+            (Quality::Bitonal, &[0, 0]),
         ];
         for (quality, expected) in cases {
             assert_eq!(tone(picture(), quality).data(), expected, "{quality:?}");

@@ -170,6 +170,7 @@ impl ServeError {
             error @ ImagingError::TooLarge { .. } => {
                 Self::NotOffered(format!("source `{name}`: master `{media}`: {error}"))
             }
+            error @ ImagingError::Decoder(_) => Self::internal(error),
             error => Self::BadAnswer {
                 name: name.to_owned(),
                 message: format!("master `{media}`: {error}"),

@@ -9,6 +9,11 @@ pub(super) fn integer(text: &str) -> Option<u32> {
     digits.then(|| text.parse().unwrap_or(u32::MAX))
 }
 
+/// Whether one of several whole numbers is larger than any that is reckoned with.
+pub(super) fn is_beyond<'a>(mut numbers: impl Iterator<Item = &'a str>) -> bool {
+    numbers.any(|number| !number.is_empty() && number.parse::<u32>().is_err())
+}
+
 /// A decimal number, not negative, exact to ten places (*Image API 2.1.1, 4*).
 ///
 /// Kept as a whole number of ten-thousand-millionths, so that `33.3` per cent of 500 is 166.5

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::geometry::Rect;
-use super::number::{Decimal, integer};
+use super::number::{Decimal, integer, is_beyond};
 use super::request::SyntaxError;
 
 /// A part of an image, before it is held against one.
@@ -38,6 +38,10 @@ impl Region {
                 },
             };
         let region = region.ok_or_else(|| SyntaxError::new("region", text, expected))?;
+        // Width and height are cut to the image; this begins beyond any.
+        if matches!(region, Self::Pixels { .. }) && is_beyond(text.split(',').take(2)) {
+            return Err(SyntaxError::new("region", text, "lies outside of any image"));
+        }
         match region.empty_side() {
             None => Ok(region),
             Some("width") => Err(SyntaxError::new("region", text, "is empty: width must be more than 0")),

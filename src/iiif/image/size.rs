@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Version;
-use super::number::{Decimal, integer};
+use super::number::{Decimal, integer, is_beyond};
 use super::request::SyntaxError;
 
 /// A size, before it is held against a region.
@@ -52,6 +52,9 @@ impl Size {
             }
             Form::Percent(percent) if percent.is_zero() => {
                 Err(SyntaxError::new("size", text, "is empty: the percentage must be more than 0"))
+            }
+            Form::Width(_) | Form::Height(_) | Form::Exact(..) if is_beyond(rest.split(',')) => {
+                Err(SyntaxError::new("size", text, "is beyond all limits: expected at most 4294967295"))
             }
             _ => Ok(Self { caret, form }),
         }
@@ -144,6 +147,8 @@ pub(super) mod tests {
             (Version::V3, ",0", "is empty: height must be at least 1"),
             (Version::V3, "0,0", "is empty: width must be at least 1"),
             (Version::V3, "^!10,0", "is empty: height must be at least 1"),
+            (Version::V3, "99999999999999999999,", "is beyond all limits: expected at most 4294967295"),
+            (Version::V2, "9,4294967296", "is beyond all limits: expected at most 4294967295"),
             (Version::V2, "pct:0.0", "is empty: the percentage must be more than 0"),
             (Version::V3, "full", "belongs to version 2: expected `max`"),
             (Version::V2, "^max", "belongs to version 3: expected the same without `^`"),

@@ -36,6 +36,22 @@ fn black_and_white_png_takes_one_bit() {
     assert_eq!(made(&file, &job).unwrap()[24], 1, "the bit depth in IHDR");
 }
 
+/// What is half transparent is there or it is not: half of black would be grey.
+#[test]
+fn black_and_white_has_no_half_transparent_pixels() {
+    let file = fixture("lossy-alpha.webp");
+    let header = header_of(&file).unwrap();
+    for degrees in [0.0, 45.0] {
+        for format in [Format::Png, Format::Webp, Format::Tif] {
+            let rotation = Rotation { mirror: false, degrees };
+            let job = Job { quality: Quality::Bitonal, format, rotation, width: 90, ..whole(&header) };
+            let picture = pixels(&made(&file, &job).unwrap());
+            assert!(picture.channels().has_alpha(), "{format:?}");
+            assert!(picture.data().iter().all(|value| [0, 255].contains(value)), "{format:?} {degrees}");
+        }
+    }
+}
+
 #[test]
 fn grey_masters_stay_grey() {
     for name in ["grey.jpg", "grey.png", "grey.tif", "group4.tif", "bilevel.png"] {
