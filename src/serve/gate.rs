@@ -122,7 +122,6 @@ impl Gate {
         let facts = self.facts_of(&placed).await?;
         let size = (facts.size.width, facts.size.height);
         let limits = placed.source.image.limits().of_image(size);
-        let geometry = |limits: &Limits| request.resolve(version, size, limits).map_err(refused);
         let job = |Geometry { crop, width, height }| Job {
             crop,
             width,
@@ -132,19 +131,10 @@ impl Gate {
             format: request.format,
             jpeg_quality: placed.source.image.quality,
         };
-        let mut fitting = limits;
-        let geometry = loop {
-            let found = geometry(&fitting)?;
-            let area = u64::from(found.width) * u64::from(found.height);
-            // Some formats hold less than others, and turned pictures are larger: where the size is ours to choose,
-            // it is one that can be made.
-            if !request.size.form.is_open()
-                || area == 1
-                || can_write(&job(found), facts.tone, self.facts.limits())
-            {
-                break found;
-            }
-            fitting.max_area = Some(area - area.div_ceil(16));
+        let wanted = |limits: &Limits| request.resolve(version, size, limits).map_err(refused);
+        let geometry = match request.size.form.is_open() {
+            true => largest(limits, wanted, |found| can_write(&job(found), facts.tone, self.facts.limits()))?,
+            false => wanted(&limits)?,
         };
         let canonical = request.canonical(version, &geometry, size, &limits, facts.tone);
         let job = job(geometry);
@@ -225,6 +215,23 @@ fn allow(access: Access, action: Action, kind: &'static str, id: &str) -> Result
         Verdict::Allowed => Ok(()),
         Verdict::NeedsLogin => Err(ServeError::NeedsLogin(id.to_owned())),
         Verdict::Missing => Err(ServeError::NotFound { kind, id: id.to_owned() }),
+    }
+}
+
+/// The largest picture within the limits that can be made, to a sixteenth: some formats hold less than others, and a
+/// turned picture needs more room than it has pixels.
+fn largest(
+    mut limits: Limits,
+    wanted: impl Fn(&Limits) -> Result<Geometry, ServeError>,
+    fits: impl Fn(Geometry) -> bool,
+) -> Result<Geometry, ServeError> {
+    loop {
+        let found = wanted(&limits)?;
+        let area = u64::from(found.width) * u64::from(found.height);
+        if area == 1 || fits(found) {
+            return Ok(found);
+        }
+        limits.max_area = Some(area - area.div_ceil(16));
     }
 }
 
