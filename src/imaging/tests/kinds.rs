@@ -1,5 +1,9 @@
 //! Every kind of master in every format, whole, cut, small, mirrored and turned.
 
+use std::io::{Read, Seek};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 
 /// Name, size, the colours of the four quarters.
@@ -77,6 +81,84 @@ fn every_kind_in_every_format() {
             assert_colours(&format!("{name} as {format:?}"), &pixels(&answer), MIDDLES, *colours, TOLERANCE);
         }
     }
+}
+
+/// GDAL leaves out tiles that hold nothing: offset and length are 0.
+#[test]
+fn a_tile_that_was_never_written_is_empty() {
+    let mut file = fixture("deflate-tiles.tif");
+    let header = header_of(&file).unwrap();
+    let sniff::Layout::Tiff(layout) = &header.layout else { panic!("a TIFF") };
+    for table in [layout.levels[0].offsets, layout.levels[0].lengths] {
+        file[table.bytes().unwrap().start as usize..][..usize::from(table.width)].fill(0);
+    }
+    let picture = pixels(&made(&file, &whole(&header)).unwrap());
+    assert_colours(
+        "sparse",
+        &picture,
+        [(5, 5), (75, 25), (25, 75), (75, 75)],
+        [[0; 3], COLOURS[1], COLOURS[2], COLOURS[3]],
+        2,
+    );
+}
+
+/// A master that counts what is read of it.
+struct Counted {
+    file: Cursor<Vec<u8>>,
+    read: Arc<AtomicUsize>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, target: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read(target)?;
+        self.read.fetch_add(count, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+impl Seek for Counted {
+    fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+#[test]
+fn the_end_of_a_long_strip_is_read_without_its_beginning() {
+    let pixels = Pixels::new(500, 2000, Channels::Grey, vec![7; 1_000_000]).unwrap();
+    let file = one_strip(&pixels);
+    let job = Job {
+        crop: Rect { x: 0, y: 1990, width: 10, height: 10 },
+        width: 10,
+        height: 10,
+        ..whole(&header_of(&file).unwrap())
+    };
+    let read = Arc::new(AtomicUsize::new(0));
+    let master = Counted { file: Cursor::new(file), read: Arc::clone(&read) };
+    render(Box::new(master), &job, &Limits::default()).unwrap();
+    assert!(read.load(Ordering::Relaxed) < 200_000, "{read:?}");
+}
+
+/// An uncompressed TIFF of a single strip.
+fn one_strip(picture: &Pixels) -> Vec<u8> {
+    let tags = [
+        (256, picture.width()),
+        (257, picture.height()),
+        (258, 8),
+        (259, 1),
+        (262, 1),
+        (273, 8 + 2 + 9 * 12 + 4),
+        (277, 1),
+        (278, picture.height()),
+        (279, picture.data().len() as u32),
+    ];
+    let mut file = b"II*\0\x08\0\0\0\x09\0".to_vec();
+    for (tag, value) in tags {
+        file.extend([u16::to_le_bytes(tag), 4_u16.to_le_bytes()].concat());
+        file.extend([1_u32.to_le_bytes(), value.to_le_bytes()].concat());
+    }
+    file.extend([0; 4]);
+    file.extend(picture.data());
+    file
 }
 
 fn kind_of(format: Format) -> Kind {

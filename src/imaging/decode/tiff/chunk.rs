@@ -16,7 +16,7 @@ use super::read_at;
 use crate::imaging::decode::jpeg::{is_usual, seal, words};
 use crate::imaging::sniff::ifd::Values;
 use crate::imaging::sniff::tiff::Level;
-use crate::imaging::sniff::tiff::compression::{DEFLATE, GROUP_4, JPEG, LZW, OLD_DEFLATE, PACK_BITS};
+use crate::imaging::sniff::tiff::compression::{DEFLATE, GROUP_4, JPEG, LZW, NONE, OLD_DEFLATE, PACK_BITS};
 use crate::imaging::sniff::tiff::photometric::YCBCR;
 use crate::imaging::{ImagingError, Master};
 
@@ -37,19 +37,28 @@ pub(super) struct Rows<'a> {
     per_pixel: usize,
 }
 
-/// Opens the chunk with this index in the file's table, of which `height` rows lie in the picture.
+/// Opens the chunk with this index in the file's table, of which `height` rows lie in the picture, behind its first
+/// rows. `None` is a chunk that was never written: all zeros, as GDAL leaves out what is empty.
 pub(super) fn rows<'a>(
     master: &'a mut dyn Master,
     level: &'a Level,
     index: u64,
     height: u32,
-) -> Result<Rows<'a>, ImagingError> {
-    let (at, length) = place(master, level, index)?;
+    behind: u32,
+) -> Result<Option<Rows<'a>>, ImagingError> {
+    let Some((at, length)) = place(master, level, index)? else { return Ok(None) };
     let per_pixel = if level.planar { 1 } else { level.samples as usize };
     let samples = level.chunk.0 as usize * per_pixel;
     let packed = (samples * level.bits as usize).div_ceil(8);
-    let source = open(master, level, (at, length), height)?;
-    Ok(Rows { source, packed: vec![0; packed], row: vec![0; samples], level, per_pixel })
+    // What is not compressed is passed over without being read.
+    let passed = if level.compression == NONE { packed as u64 * u64::from(behind) } else { 0 };
+    let rest = length.checked_sub(passed).ok_or_else(|| ImagingError::broken("the file ends early"))?;
+    let source = open(master, level, (at.saturating_add(passed), rest), height)?;
+    let mut rows = Rows { source, packed: vec![0; packed], row: vec![0; samples], level, per_pixel };
+    if passed == 0 {
+        rows.skip(behind)?;
+    }
+    Ok(Some(rows))
 }
 
 impl Rows<'_> {
@@ -57,7 +66,7 @@ impl Rows<'_> {
         self.per_pixel
     }
 
-    pub(super) fn skip(&mut self, rows: u32) -> Result<(), ImagingError> {
+    fn skip(&mut self, rows: u32) -> Result<(), ImagingError> {
         let bytes = u64::from(rows) * self.packed.len() as u64;
         let skipped = copy(&mut (&mut self.source).take(bytes), &mut sink())?;
         if skipped < bytes { Err(ImagingError::broken("the file ends early")) } else { Ok(()) }
@@ -113,17 +122,17 @@ fn accumulate<T: Copy>(row: &mut [T], per_pixel: usize, add: impl Fn(T, T) -> T)
 }
 
 /// Where a chunk lies. The tables are not loaded: they may claim any length.
-fn place(master: &mut dyn Master, level: &Level, index: u64) -> Result<(u64, u64), ImagingError> {
+fn place(master: &mut dyn Master, level: &Level, index: u64) -> Result<Option<(u64, u64)>, ImagingError> {
     let mut look_up = |table: Values| {
         let at =
             table.place(index).ok_or_else(|| ImagingError::broken(format!("no strip or tile {index}")))?;
         Ok::<u64, ImagingError>(level.endian.number(&read_at(master, at, table.width.into())?))
     };
-    let place = (look_up(level.offsets)?, look_up(level.lengths)?);
-    if place.1 == 0 {
-        return Err(ImagingError::broken(format!("strip or tile {index} is empty")));
+    match (look_up(level.offsets)?, look_up(level.lengths)?) {
+        (0, 0) => Ok(None),
+        (_, 0) => Err(ImagingError::broken(format!("strip or tile {index} is empty"))),
+        place => Ok(Some(place)),
     }
-    Ok(place)
 }
 
 fn open<'a>(

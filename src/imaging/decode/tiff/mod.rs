@@ -92,8 +92,9 @@ impl Samples {
         let Rect { x, y, width, height } = self.read;
         let (left, right) = (x.max(area.x), (x + width).min(area.x + area.width));
         let (top, bottom) = (y.max(area.y), (y + height).min(area.y + area.height));
-        let mut rows = chunk::rows(master, level, index, area.height)?;
-        rows.skip(top - area.y)?;
+        let Some(mut rows) = chunk::rows(master, level, index, area.height, top - area.y)? else {
+            return Ok(());
+        };
         for row in top..bottom {
             let start = (row - y) as usize * width as usize + (left - x) as usize;
             let target = &mut self.data[start * self.kept..][..(right - left) as usize * self.kept];
