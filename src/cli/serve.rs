@@ -80,3 +80,26 @@ fn announce(settings: &Settings, address: SocketAddr, public: &PublicUrl, out: &
     }
     let _ = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_listens_everywhere_is_told_how_it_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("loggia.toml");
+        let text = format!(
+            "[server]\nlisten = '0.0.0.0:80'\n[sources.maps]\nadapter = 'folder'\npath = '{}'\n",
+            folder.path().display()
+        );
+        std::fs::write(&file, text).unwrap();
+        let settings = Settings::load(&file, &Environment::default()).unwrap();
+        let (address, mut out) = (settings.server.listen, Vec::new());
+        announce(&settings, address, &settings.server.public_url(address), &mut out);
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.starts_with("Loggia listens at 0.0.0.0:80, known as http://127.0.0.1:80\n"), "{out}");
+        let note = out.split_once("\nnote: ").unwrap().1;
+        assert!(note.contains("`server.public_url`") && note.contains("`http://127.0.0.1:80`"), "{note}");
+    }
+}

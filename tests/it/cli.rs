@@ -349,17 +349,3 @@ fn it_serves_until_it_is_told_to_stop() {
     assert_eq!(lines.count(), 1, "one line a request: {log}");
     assert!(!log.contains('\x1b'), "no colours where nobody looks: {log}");
 }
-
-#[cfg(unix)]
-#[test]
-fn serving_everywhere_says_under_which_address_it_is_known() {
-    let folder = folder_with(&format!("[server]\nlisten = '0.0.0.0:0'\n[cache]\ndir = 'cache'\n{MAPS}"));
-    let mut gateway = loggia(folder.path(), &["serve"]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(gateway.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let first = lines.next().unwrap();
-    let note = lines.find(|line| line.starts_with("note: ")).unwrap();
-    let (_, known_as) = first.split_once(", known as ").unwrap();
-    assert!(known_as.starts_with("http://127.0.0.1:") && note.contains(&format!("`{known_as}`")), "{note}");
-    gateway.kill().unwrap();
-    gateway.wait().unwrap();
-}
