@@ -37,7 +37,7 @@ pub struct Source {
     /// How long a record counts as fresh; [`Source::RECORD_TTL`] if absent, for folders a moment.
     #[serde(default)]
     pub record_ttl: Option<Duration>,
-    /// How long after that it still answers while the system does not.
+    /// How long after that it still answers while the system does not, or takes longer than two seconds.
     #[serde(default = "stale")]
     pub stale: Duration,
     /// The most requests per second towards each host of the system.
