@@ -11,11 +11,10 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::definition::{Definition, Fetch, Format, ListRules, Method};
-use super::expression::{OfItem, OfSource};
+use super::expression::{OfItem, OfSource, field};
 use super::field::{Mismatch, cut};
 use super::inputs::Site;
 use super::judge::{Heard, Judge, Said};
-use super::mapping::field;
 use super::paging::{Paging, Place, Turn};
 use super::request::Names;
 use crate::adapter::AdapterError;

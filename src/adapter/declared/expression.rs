@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use serde::de::{self, Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::field::{Field, Mismatch, cut};
 use crate::jq::{Input, JqError, Program};
 
 /// The variables that an expression in one place of a definition may use.
@@ -72,6 +73,24 @@ impl<'de, S: Scope> Deserialize<'de> for Expression<S> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::compile(&text).map_err(de::Error::custom)
+    }
+}
+
+/// Runs one expression; what goes wrong inside it is told with the key under which it stands.
+pub(super) fn field<S: Scope>(
+    section: &str,
+    key: &str,
+    rule: &Expression<S>,
+    input: &Input,
+    scope: &S,
+) -> Result<Field, Mismatch> {
+    let name = format!("{section}.{key}");
+    match rule.run(input, scope) {
+        Ok(value) => Ok(Field::new(name, value)),
+        Err(error) => {
+            let found = format!("the error `{}`", cut(&error.to_string()));
+            Err(Mismatch { field: name, expected: "a value", found })
+        }
     }
 }
 

@@ -6,9 +6,8 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::definition::{Definition, Fetch};
-use super::expression::{Expression, OfItem};
+use super::expression::{Expression, OfItem, field};
 use super::field::{Field, Mismatch};
-use super::mapping::field;
 use crate::adapter::record::Access;
 use crate::jq::Input;
 

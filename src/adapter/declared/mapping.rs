@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::definition::{Definition, Form, ListRules, Resolve};
-use super::expression::{Expression, OfCanvas, OfItem, OfRecord, OfSource, Scope};
-use super::field::{Field, Mismatch, cut, size};
+use super::expression::{Expression, OfCanvas, OfItem, OfRecord, OfSource, field};
+use super::field::{Field, Mismatch, size};
 use super::judge::access_of;
 use super::media_id;
 use crate::adapter::record::{Access, Canvas, Image, ItemId, Leaf, Listed, Record};
@@ -219,24 +219,6 @@ fn without<T>(id: &ItemId, told: Result<T, Mismatch>) -> Option<T> {
         tracing::debug!(item = %id, field, expected, found, "a row of the listing goes without it");
     };
     told.map_err(warn).ok()
-}
-
-/// Runs one expression; what goes wrong inside it is told with the key under which it stands.
-pub(super) fn field<S: Scope>(
-    section: &str,
-    key: &str,
-    rule: &Expression<S>,
-    input: &Input,
-    scope: &S,
-) -> Result<Field, Mismatch> {
-    let name = format!("{section}.{key}");
-    match rule.run(input, scope) {
-        Ok(value) => Ok(Field::new(name, value)),
-        Err(error) => {
-            let found = format!("the error `{}`", cut(&error.to_string()));
-            Err(Mismatch { field: name, expected: "a value", found })
-        }
-    }
 }
 
 fn or_id(label: LanguageMap, id: &ItemId) -> LanguageMap {

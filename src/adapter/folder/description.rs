@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::AdapterError;
-use super::item::stem;
 use super::tree::{Entry, Tree};
 use crate::adapter::record::{Access, Agent, Entry as Pair, Link, Record};
 use crate::iiif::presentation::text::LanguageMap;
@@ -82,7 +81,7 @@ impl Default for Metadata {
 impl Description {
     /// `map.tif.toml` beside `map.tif`, else `map.toml`.
     pub(super) fn of_file(tree: &Tree, file: &Entry) -> Result<Self, Unreadable> {
-        let names = [format!("{}.toml", file.name), format!("{}.toml", stem(&file.name))];
+        let names = [format!("{}.toml", file.name), format!("{}.toml", file.stem())];
         for name in names.iter().filter(|name| *name != FOLDER) {
             if let Some(description) = Self::read(tree, Path::new(name))? {
                 return Ok(description);

@@ -32,7 +32,7 @@ impl<'a> Item<'a> {
             let access = walk.access_to(place, file)?.max(description.access());
             Ok((description, access))
         };
-        Self { id: place.id_of(&file.name), name: stem(&file.name), place, told: told() }
+        Self { id: place.id_of(&file.name), name: file.stem(), place, told: told() }
     }
 
     pub(super) fn folder(walk: &mut Walk<'_>, place: &'a Place) -> Self {
@@ -97,7 +97,7 @@ fn canvas(
     };
     Ok(Canvas {
         id: canvas_id(&file.name),
-        label: label.unwrap_or_else(|| LanguageMap::name(stem(&file.name))),
+        label: label.unwrap_or_else(|| LanguageMap::name(file.stem())),
         size: None,
         image: Some(image),
         access: description.canvas_access(&file.name).max((above > access).then_some(above)),
@@ -140,11 +140,6 @@ pub(super) fn master(tree: &Tree, id: &MediaId) -> Result<Entry, AdapterError> {
         .map(|(_, entry)| entry)
         .filter(|entry| entry.kind == Kind::File && tree.is_image(entry))
         .ok_or_else(|| AdapterError::NotFound(id.to_string()))
-}
-
-/// The file name without its last ending: `map of Paris.tif` is called *map of Paris*.
-pub(super) fn stem(name: &str) -> &str {
-    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
 /// Length and time of change stand for the bytes: reading gigabytes to hash them would cost more than it tells.

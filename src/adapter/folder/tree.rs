@@ -57,6 +57,13 @@ pub(super) struct Entry {
     pub(super) modified: Option<SystemTime>,
 }
 
+impl Entry {
+    /// Its name without the last ending: `map of Paris.tif` is called *map of Paris*.
+    pub(super) fn stem(&self) -> &str {
+        self.name.rsplit_once('.').map_or(&self.name, |(stem, _)| stem)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     File,

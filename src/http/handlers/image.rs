@@ -10,7 +10,8 @@ use crate::http::problem::Kind;
 use crate::http::{Body, Problem};
 use crate::iiif::address::{Address, Parameters};
 use crate::iiif::image::Version;
-use crate::iiif::image::request::{ImageRequest, SyntaxError};
+use crate::iiif::image::request::ImageRequest;
+use crate::iiif::image::syntax::SyntaxError;
 use crate::serve::ServeError;
 use crate::serve::gate::Grant;
 

@@ -8,19 +8,7 @@ use super::request::ImageRequest;
 use super::size::{Form, Size};
 
 pub use super::limits::{Limits, Upscale};
-
-/// A box of pixels within an image, never empty, never reaching beyond it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Rect {
-    /// Pixels from the left edge.
-    pub x: u32,
-    /// Pixels from the top edge.
-    pub y: u32,
-    /// Pixels from left to right, at least 1.
-    pub width: u32,
-    /// Pixels from top to bottom, at least 1.
-    pub height: u32,
-}
+pub use super::region::Rect;
 
 /// What a request makes of an image, before it is turned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

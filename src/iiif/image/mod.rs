@@ -10,6 +10,7 @@ pub mod region;
 pub mod request;
 pub mod rotation;
 pub mod size;
+pub mod syntax;
 
 /// Which Image API a request speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::request::SyntaxError;
+use super::syntax::SyntaxError;
 
 /// Which colours the answer has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,9 +2,21 @@
 
 use std::fmt;
 
-use super::geometry::Rect;
 use super::number::{Decimal, integer, is_beyond};
-use super::request::SyntaxError;
+use super::syntax::SyntaxError;
+
+/// A box of pixels within an image, never empty, never reaching beyond it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rect {
+    /// Pixels from the left edge.
+    pub x: u32,
+    /// Pixels from the top edge.
+    pub y: u32,
+    /// Pixels from left to right, at least 1.
+    pub width: u32,
+    /// Pixels from top to bottom, at least 1.
+    pub height: u32,
+}
 
 /// A part of an image, before it is held against one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -8,6 +8,7 @@ use super::quality::{Format, Quality};
 use super::region::Region;
 use super::rotation::Rotation;
 use super::size::Size;
+use super::syntax::SyntaxError;
 use crate::iiif::address::Parameters;
 
 /// What is asked of an image, understood but not yet held against one.
@@ -47,27 +48,6 @@ impl fmt::Display for ImageRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { region, size, rotation, quality, format } = self;
         write!(f, "{region}/{size}/{rotation}/{quality}.{format}")
-    }
-}
-
-/// A part of a request that does not follow the grammar.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{part} `{found}` {problem}")]
-pub struct SyntaxError {
-    part: &'static str,
-    found: String,
-    problem: &'static str,
-}
-
-impl SyntaxError {
-    /// `problem` ends the sentence: what is wrong and what was expected.
-    pub(super) fn new(part: &'static str, found: &str, problem: &'static str) -> Self {
-        const SHOWN: usize = 40;
-        let mut shown: String = found.chars().take(SHOWN).collect();
-        if shown.len() < found.len() {
-            shown.push('…');
-        }
-        Self { part, found: shown, problem }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::number::Decimal;
-use super::request::SyntaxError;
+use super::syntax::SyntaxError;
 
 /// Mirror first (left to right), then turn clockwise.
 #[derive(Clone, Copy, Debug, PartialEq)]

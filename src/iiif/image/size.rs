@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Version;
 use super::number::{Decimal, integer, is_beyond};
-use super::request::SyntaxError;
+use super::syntax::SyntaxError;
 
 /// A size, before it is held against a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
