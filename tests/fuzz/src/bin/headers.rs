@@ -30,5 +30,8 @@ fn known(headers: &HeaderMap) {
     let named =
         |value: &HeaderValue| value.to_str().is_ok_and(|line| line.contains(TAG) || line.contains('*'));
     assert_eq!(known[0], known[1], "tags are compared weakly");
-    assert!(!known[0] || headers.get_all(IF_NONE_MATCH).iter().any(named), "{headers:?} does not name the tag");
+    assert!(
+        !known[0] || headers.get_all(IF_NONE_MATCH).iter().any(named),
+        "{headers:?} does not name the tag"
+    );
 }
