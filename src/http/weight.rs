@@ -1,14 +1,11 @@
 //! Answers on their way: together they hold a bounded number of bytes, however slowly clients take them.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body::{Body as _, Frame, SizeHint};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower::BoxError;
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use tokio::sync::Semaphore;
 
 use super::around::Inner;
 use super::{Body, Problem};
@@ -41,7 +38,11 @@ impl Scales {
         let bytes = body.size_hint().exact().map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         let units = u32::try_from(bytes.min(self.most) / UNIT).expect("there are fewer units than 2^32");
         match Arc::clone(&self.free).try_acquire_many_owned(units) {
-            Ok(permit) => Ok(Body::new(Weighed { body, _permit: permit })),
+            // Held by the closure, and so until the last of the body was handed over or nobody wants it any more.
+            Ok(permit) => Ok(Body::new(body.map_err(move |error| {
+                let _held = &permit;
+                error
+            }))),
             Err(_) => Err(Problem::busy("too many large answers are on their way to slow clients")),
         }
     }
@@ -53,32 +54,6 @@ pub(super) async fn weighed(scales: Scales, req: Request<Body>, inner: Inner) ->
     match scales.weigh(body) {
         Ok(body) => Response::from_parts(head, body),
         Err(problem) => problem.into(),
-    }
-}
-
-/// A body and its weight, given back when the last of it was handed over or nobody wants it any more.
-struct Weighed {
-    body: Body,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl http_body::Body for Weighed {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
