@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapter::Adapter;
 use crate::adapter::catalogue::Driver;
-use crate::adapter::declared::{Declared, Definition, SourceConfig};
+use crate::adapter::declared::{Declared, Definition};
 use crate::adapter::folder::Folder;
 use crate::adapter::record::ItemId;
 use crate::clock::{Clock, SystemClock};
@@ -193,6 +193,5 @@ fn adapter(settings: &Settings, name: &str, source: &SourceSettings) -> anyhow::
 /// Binds a definition to the system that a source names.
 fn declared(definition: &Arc<Definition>, name: &str, source: &SourceSettings) -> anyhow::Result<Declared> {
     let upstream = Upstream::new(name, definition.upstream(&source.inputs, source.upstream())?)?;
-    let config = SourceConfig { name: name.to_owned(), settings: source.inputs.clone() };
-    Ok(Declared::new(Arc::clone(definition), &config, upstream)?)
+    Ok(Declared::new(Arc::clone(definition), &source.inputs, upstream)?)
 }

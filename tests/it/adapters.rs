@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::stream::TryStreamExt;
-use loggia::adapter::declared::{BUILTIN, Declared, Definition, SourceConfig};
+use loggia::adapter::declared::{BUILTIN, Declared, Definition};
 use loggia::adapter::record::{Access, Cursor, ItemId, Leaf, Listed, MediaId, Record};
 use loggia::adapter::{Adapter, AdapterError, Content, Media};
 use loggia::upstream::{Settings, Upstream, UpstreamError};
@@ -126,8 +126,7 @@ impl Case {
         let operator = Settings { retries: 0, ..Settings::default() };
         let operator = self.definition.upstream(&settings, operator).unwrap();
         let upstream = Upstream::new(&self.name, operator).unwrap();
-        let config = SourceConfig { name: self.name.clone(), settings };
-        let source = Declared::new(Arc::clone(&self.definition), &config, upstream).unwrap();
+        let source = Declared::new(Arc::clone(&self.definition), &settings, upstream).unwrap();
         Bound { dam, source }
     }
 }
@@ -589,8 +588,7 @@ async fn sample(definition: &str, routes: &str) -> Bound {
     let settings: toml::Table = toml::from_str(&dam.here("base = 'https://sample.example.org/'")).unwrap();
     let upstream = definition.upstream(&settings, Settings::default()).unwrap();
     let upstream = Upstream::new("sample", upstream).unwrap();
-    let config = SourceConfig { name: "sample".to_owned(), settings };
-    let source = Declared::new(Arc::new(definition), &config, upstream).unwrap();
+    let source = Declared::new(Arc::new(definition), &settings, upstream).unwrap();
     Bound { dam, source }
 }
 

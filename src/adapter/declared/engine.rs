@@ -27,23 +27,15 @@ pub struct Declared {
     book: Book,
 }
 
-/// What makes a source of a definition.
-#[derive(Clone, Debug)]
-pub struct SourceConfig {
-    /// Under which the settings know it.
-    pub name: String,
-    /// What the definition declares, secrets read already.
-    pub settings: toml::Table,
-}
-
 impl Declared {
-    /// Binds a definition to a site; asks nothing yet.
+    /// Binds a definition to a site, of which the settings tell what the definition declares, secrets read already.
+    /// Asks nothing yet.
     pub fn new(
         definition: Arc<Definition>,
-        source: &SourceConfig,
+        settings: &toml::Table,
         upstream: Upstream,
     ) -> Result<Self, SiteError> {
-        let site = definition.site(&source.settings)?;
+        let site = definition.site(settings)?;
         let base = definition.base(&site)?;
         let client = Client { definition, site: Arc::new(site), upstream, base };
         Ok(Self { client, book: Book::new() })

@@ -17,7 +17,7 @@ mod request;
 mod template;
 
 pub use definition::{About, Definition, DefinitionError};
-pub use engine::{Declared, SourceConfig};
+pub use engine::Declared;
 pub use inputs::SiteError;
 
 macro_rules! builtin {
