@@ -26,7 +26,9 @@ use crate::serve::collections::Collections;
 use crate::serve::facts::Facts;
 use crate::serve::gate::Gate;
 use crate::serve::originals::Originals;
+use crate::serve::pictures::Pictures;
 use crate::serve::present::{Defaults, Presenter, Uris};
+use crate::serve::pyramids::Pyramids;
 use crate::serve::records::Records;
 use crate::serve::render::{Render, derivatives};
 use crate::serve::source::{Source, Sources};
@@ -124,14 +126,18 @@ fn parts(
 ) -> anyhow::Result<(Parts, Readiness)> {
     let dir = &settings.cache.dir;
     let disk = *settings.cache.disk;
-    // Masters are large and few, answers small and many: neither may push the other out.
-    let (for_originals, for_answers) = (disk / 2, disk - disk / 2);
+    // Masters and pyramids are large and few, answers small and many: none may push the others out. Masters go first:
+    // who has a pyramid seldom needs its master.
+    let for_originals = disk * 3 / 10;
+    let for_pyramids = disk / 2;
+    let for_answers = disk - for_originals - for_pyramids;
     let originals = Files::open_dir("originals", &dir.join("originals"), for_originals)?;
+    let tiles = Files::open_dir("pyramids", &dir.join("pyramids"), for_pyramids)?;
     let finished = Arc::new(Memory::new("memory", *settings.cache.memory));
     let answers = Disk::open("disk", &dir.join("answers"), for_answers, Arc::clone(&clock))?;
     let ready = Readiness::new({
-        let (originals, answers) = (originals.clone(), answers.clone());
-        move || match originals.is_scanned() && answers.is_scanned() {
+        let (originals, tiles, answers) = (originals.clone(), tiles.clone(), answers.clone());
+        move || match originals.is_scanned() && tiles.is_scanned() && answers.is_scanned() {
             true => Ok(()),
             false => Err("what is kept on disk is still being looked through".to_owned()),
         }
@@ -143,10 +149,12 @@ fn parts(
     let facts = Facts::new(store.clone(), originals.clone(), limits, Arc::clone(&clock));
     let records = Records::new(store.clone(), facts.clone(), Arc::clone(&clock));
     let pool = Arc::new(Pool::new(&settings.limits));
+    let pyramids = Pyramids::new(tiles, for_pyramids, originals.clone(), Arc::clone(&pool), limits);
+    let derivatives = derivatives(store.clone(), Render::new(originals, pyramids.clone(), pool, limits));
     let parts = Parts {
         gate: Gate::new(sources(settings)?, records.clone(), facts),
         collections: Collections::new(store.clone(), records, clock),
-        derivatives: derivatives(store, Render::new(originals, pool, limits)),
+        pictures: Pictures::new(Arc::clone(&finished), pyramids, derivatives),
         finished,
         uris: Uris::new(public.as_str()),
     };

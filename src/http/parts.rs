@@ -7,8 +7,8 @@ use http::Response;
 use super::{Body, Problem};
 use crate::serve::collections::Collections;
 use crate::serve::gate::Gate;
+use crate::serve::pictures::Pictures;
 use crate::serve::present::Uris;
-use crate::serve::render::Derivatives;
 use crate::store::Memory;
 
 /// An answer, or why there is none.
@@ -21,9 +21,9 @@ pub struct Parts {
     pub gate: Gate,
     /// Knows what is in a source.
     pub collections: Collections,
-    /// Makes pictures.
-    pub derivatives: Derivatives,
-    /// Finished answers in memory: looked up without a task or a wait.
+    /// Has pictures.
+    pub pictures: Pictures,
+    /// Finished documents in memory: looked up without a task or a wait.
     pub finished: Arc<Memory>,
     /// Prints public addresses.
     pub uris: Uris,

@@ -8,20 +8,42 @@ use tracing::debug;
 use super::pixels::{Channels, Pixels};
 use crate::iiif::image::quality::Quality;
 
-/// Turns the colours of a master into sRGB. A profile that cannot be used is passed over: a picture
-/// in slightly wrong colours is better than none.
+/// Turns the colours of a master into sRGB.
 pub(super) fn to_srgb(picture: Pixels, profile: Option<&[u8]>) -> Pixels {
-    let conversion = profile.and_then(|profile| match Conversion::new(profile, picture.channels()) {
-        Ok(conversion) => Some(conversion),
-        Err(error) => {
-            debug!(%error, profile_bytes = profile.len(), "ICC profile passed over: {error}");
-            None
+    ToScreen::new(profile, picture.channels()).apply(picture)
+}
+
+/// The way from the colours of a master to sRGB, for pictures of certain samples.
+pub(super) struct ToScreen {
+    conversion: Option<Conversion>,
+    from: Channels,
+}
+
+impl ToScreen {
+    /// A profile that cannot be used is passed over: a picture in slightly wrong colours is better than none.
+    pub(super) fn new(profile: Option<&[u8]>, from: Channels) -> Self {
+        let conversion = profile.and_then(|profile| match Conversion::new(profile, from) {
+            Ok(conversion) => Some(conversion),
+            Err(error) => {
+                debug!(%error, profile_bytes = profile.len(), "ICC profile passed over: {error}");
+                None
+            }
+        });
+        Self { conversion, from }
+    }
+
+    /// The samples that come of it.
+    pub(super) fn channels(&self) -> Channels {
+        if self.from == Channels::Cmyk { Channels::Rgb } else { self.from }
+    }
+
+    pub(super) fn apply(&self, picture: Pixels) -> Pixels {
+        debug_assert_eq!(picture.channels(), self.from);
+        match &self.conversion {
+            Some(conversion) => conversion.apply(picture),
+            None if self.from == Channels::Cmyk => picture.map(Channels::Rgb, from_ink),
+            None => picture,
         }
-    });
-    match conversion {
-        Some(conversion) => conversion.apply(picture),
-        None if picture.channels() == Channels::Cmyk => picture.map(Channels::Rgb, from_ink),
-        None => picture,
     }
 }
 

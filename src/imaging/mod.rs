@@ -18,6 +18,7 @@ mod pipeline;
 mod pixels;
 mod plan;
 mod pool;
+pub mod pyramid;
 mod rotate;
 mod scale;
 mod sniff;

@@ -40,6 +40,21 @@ impl Orientation {
         }
     }
 
+    /// Whether the columns, as stored, come from the upright picture's far end.
+    pub(super) fn reverses_columns(self) -> bool {
+        if self.transpose { self.flip_y } else { self.flip_x }
+    }
+
+    /// Whether the rows, as stored, come from the upright picture's far end.
+    pub(super) fn reverses_rows(self) -> bool {
+        if self.transpose { self.flip_x } else { self.flip_y }
+    }
+
+    /// What is left to do where stored rows and columns were reversed already.
+    pub(super) fn without_reversing(self) -> Self {
+        Self::new(self.transpose, false, false)
+    }
+
     /// A size before or after: the way there and the way back are the same.
     pub(super) fn size(self, width: u32, height: u32) -> (u32, u32) {
         if self.transpose { (height, width) } else { (width, height) }

@@ -1,7 +1,9 @@
 //! The way of a picture: read, scale, colours, upright, turn, quality, encode.
 
 use super::decode::{self, Decoded};
+use super::orient::Orientation;
 use super::pixels::{Channels, Pixels};
+use super::plan::Offer;
 use super::{Header, ImagingError, Job, Limits, Master, colour, encode, plan, rotate, scale, sniff};
 use crate::iiif::image::geometry::Rect;
 use crate::iiif::image::quality::{Format, Tone};
@@ -14,15 +16,24 @@ const WORKSPACE: u64 = 2 << 20;
 /// sniffed an estimate. The error tells a master that is too large for its job from an answer that would be too
 /// large whatever the master.
 pub fn admit(header: &Header, job: &Job, limits: &Limits) -> Result<u64, ImagingError> {
-    let plan = plan_for(header, job)?;
+    let plan = plan_for(&header.offer(), header.orientation, job)?;
+    admit_costs(cost_of_reading(header, &plan), decode::channels(header), job, limits)
+}
+
+/// The same, once it is known what reading costs.
+pub(super) fn admit_costs(
+    reading: u64,
+    channels: Channels,
+    job: &Job,
+    limits: &Limits,
+) -> Result<u64, ImagingError> {
     let (width, height) = rotate::size(job.width, job.height, job.rotation.degrees);
     encode::fits(job.format, width, height)?;
-    let writing = cost_of_writing(decode::channels(header), job);
+    let writing = cost_of_writing(channels, job);
     if writing > limits.memory {
         let found = format!("{writing} bytes of memory for {width}x{height} pixels");
         return Err(ImagingError::OutputTooLarge { what: "the answer", found, limit: limits.memory });
     }
-    let reading = cost_of_reading(header, &plan);
     if reading > limits.memory {
         return Err(ImagingError::too_much_memory(reading, limits.memory));
     }
@@ -63,7 +74,12 @@ pub fn render(mut master: Box<dyn Master>, job: &Job, limits: &Limits) -> Result
     let header = sniff::header(&mut *master, limits)?;
     admit(&header, job, limits)?;
     let picture = scaled(master, &header, job, limits)?;
-    let picture = rotate::rotate(header.orientation.apply(picture), job.rotation)?;
+    finish(header.orientation.apply(picture), job)
+}
+
+/// What is left to do with a picture that is as large as asked for, upright, and in the colours of screens.
+pub(super) fn finish(picture: Pixels, job: &Job) -> Result<Vec<u8>, ImagingError> {
+    let picture = rotate::rotate(picture, job.rotation)?;
     encode::encode(colour::tone(picture, job.quality), job)
 }
 
@@ -74,7 +90,7 @@ fn scaled(
     job: &Job,
     limits: &Limits,
 ) -> Result<Pixels, ImagingError> {
-    let plan = plan_for(header, job)?;
+    let plan = plan_for(&header.offer(), header.orientation, job)?;
     let Decoded { pixels, origin: (x, y), profile } = decode::decode(master, header, &plan, limits)?;
     let cut = plan.exact.within(x, y, pixels.width(), pixels.height());
     let scaled = scale::scale(pixels, cut, plan.output)?;
@@ -100,58 +116,21 @@ fn cost_of_writing(channels: Channels, job: &Job) -> u64 {
 }
 
 /// The plan in stored coordinates for a job in upright ones.
-fn plan_for(header: &Header, job: &Job) -> Result<plan::Plan, ImagingError> {
+pub(super) fn plan_for(
+    offer: &Offer,
+    orientation: Orientation,
+    job: &Job,
+) -> Result<plan::Plan, ImagingError> {
     let crop = job.crop;
+    let (stored_width, stored_height) = offer.levels[0];
+    let (width, height) = orientation.size(stored_width, stored_height);
     let inside = |start: u32, length: u32, whole: u32| {
         length > 0 && start.checked_add(length).is_some_and(|end| end <= whole)
     };
-    let within = inside(crop.x, crop.width, header.width) && inside(crop.y, crop.height, header.height);
+    let within = inside(crop.x, crop.width, width) && inside(crop.y, crop.height, height);
     if !within || job.width == 0 || job.height == 0 {
-        return Err(ImagingError::Outside(crop, header.width, header.height));
+        return Err(ImagingError::Outside(crop, width, height));
     }
-    let (width, height) = header.stored();
-    let crop = header.orientation.to_stored(crop, width, height);
-    Ok(plan::plan(&header.offer(), crop, header.orientation.size(job.width, job.height)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::iiif::image::quality::Quality;
-    use crate::iiif::image::rotation::Rotation;
-
-    const CHANNELS: [Channels; 5] =
-        [Channels::Grey, Channels::GreyAlpha, Channels::Rgb, Channels::Rgba, Channels::Cmyk];
-    const FORMATS: [Format; 5] = [Format::Jpg, Format::Png, Format::Webp, Format::Tif, Format::Gif];
-
-    fn job(format: Format, side: u32, degrees: f64) -> Job {
-        Job {
-            crop: Rect { x: 0, y: 0, width: 1, height: 1 },
-            width: side,
-            height: side,
-            rotation: Rotation { mirror: false, degrees },
-            quality: Quality::Default,
-            format,
-            jpeg_quality: 100,
-        }
-    }
-
-    #[test]
-    fn bytes_per_pixel_of_the_answer() {
-        const SIDE: u32 = 10_000;
-        let line = |channels: Channels| {
-            let bytes = FORMATS.map(|format| {
-                let cost = cost_of_writing(channels, &job(format, SIDE, 0.0)) - WORKSPACE;
-                format!("{format:?} {}", cost as f64 / f64::from(SIDE * SIDE))
-            });
-            format!("{channels:?}: {}", bytes.join(", "))
-        };
-        insta::assert_snapshot!(CHANNELS.map(line).join("\n"), @r"
-        Grey: Jpg 6, Png 2.00390625, Webp 7.25, Tif 2.00390625, Gif 4
-        GreyAlpha: Jpg 6, Png 4.00390625, Webp 10.5, Tif 8.00390625, Gif 4
-        Rgb: Jpg 9, Png 6.00390625, Webp 13.75, Tif 6.00390625, Gif 6
-        Rgba: Jpg 9, Png 8.00390625, Webp 17, Tif 8.00390625, Gif 8
-        Cmyk: Jpg 9, Png 6.00390625, Webp 13.75, Tif 6.00390625, Gif 6
-        ");
-    }
+    let crop = orientation.to_stored(crop, stored_width, stored_height);
+    Ok(plan::plan(offer, crop, orientation.size(job.width, job.height)))
 }

@@ -27,6 +27,15 @@ impl Channels {
         }
     }
 
+    /// What is left without alpha.
+    pub(super) fn opaque(self) -> Self {
+        match self {
+            Self::Grey | Self::GreyAlpha => Self::Grey,
+            Self::Rgb | Self::Rgba => Self::Rgb,
+            Self::Cmyk => Self::Cmyk,
+        }
+    }
+
     pub(super) fn has_alpha(self) -> bool {
         matches!(self, Self::GreyAlpha | Self::Rgba)
     }
@@ -79,6 +88,14 @@ impl Pixels {
 
     pub(super) fn into_data(self) -> Vec<u8> {
         self.data
+    }
+
+    /// A copy of some rows, fewer at the end.
+    pub(super) fn rows(&self, first: u32, count: u32) -> Self {
+        let height = count.min(self.height - first);
+        let stride = self.width as usize * self.channels.count();
+        let data = self.data[first as usize * stride..][..height as usize * stride].to_vec();
+        Self { width: self.width, height, channels: self.channels, data }
     }
 
     /// A part of the picture, in place.

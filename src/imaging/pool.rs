@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::available_parallelism;
+use std::thread::{available_parallelism, sleep};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
@@ -15,6 +16,10 @@ const UNIT: u64 = 64 * 1024;
 /// Work that needs no more than this part of the memory is small.
 const SMALL: u64 = 32;
 
+/// Work in the background waits so long for those who wait for a picture, so many times; then it does a little.
+const STEP: Duration = Duration::from_millis(2);
+const PATIENCE: u32 = 10;
+
 /// Worker threads behind two lanes: tiles of a pyramid and thumbnails never wait behind full
 /// decodes. A job waits in a short queue; when that is full, the next one is refused as busy.
 ///
@@ -25,6 +30,7 @@ pub struct Pool {
     small: Arc<Lane>,
     large: Arc<Lane>,
     small_bytes: u64,
+    background: Arc<Semaphore>,
 }
 
 impl Pool {
@@ -38,6 +44,7 @@ impl Pool {
             small: Arc::new(Lane::new(small, threads, settings.queue)),
             large: Arc::new(Lane::new(large, threads, settings.queue)),
             small_bytes: *settings.memory / SMALL,
+            background: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -58,11 +65,69 @@ impl Pool {
     }
 }
 
+impl Pool {
+    /// Waits for a turn in the background, of which there is one at a time.
+    pub async fn background(self: &Arc<Self>) -> Turn {
+        let turn = Arc::clone(&self.background).acquire_owned().await;
+        Turn { pool: Arc::clone(self), _turn: turn.expect("nobody closes it") }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "called on a thread that may wait")]
+    fn let_others_go_first(&self) {
+        for _ in 0..PATIENCE {
+            if !self.is_busy() {
+                break;
+            }
+            sleep(STEP);
+        }
+    }
+
+    /// Whether somebody waits for a picture.
+    fn is_busy(&self) -> bool {
+        self.small.is_busy() || self.large.is_busy()
+    }
+}
+
+/// Leave to work in the background: on a thread of its own, with memory from the lane for large work, and only while
+/// nobody waits for a picture, or slowly.
+#[derive(Debug)]
+pub struct Turn {
+    pool: Arc<Pool>,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Turn {
+    /// Runs blocking work that will hold at most `cost` bytes. It is given a function to call now and then, which
+    /// lets others go first, and fails as soon as the caller is gone.
+    pub async fn run<T, F>(self, cost: u64, work: F) -> Result<T, ImagingError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn FnMut() -> Result<(), ImagingError>) -> Result<T, ImagingError> + Send + 'static,
+    {
+        let lane = &self.pool.large;
+        let bytes = Arc::clone(&lane.bytes).acquire_many_owned(lane.units(cost)?).await;
+        let bytes = bytes.map_err(|_| ImagingError::Busy)?;
+        let caller = Arc::new(());
+        let (left, pool) = (Arc::downgrade(&caller), Arc::clone(&self.pool));
+        let running = spawn_blocking(move || {
+            let _held = bytes;
+            work(&mut || {
+                pool.let_others_go_first();
+                if left.strong_count() == 0 { Err(ImagingError::Busy) } else { Ok(()) }
+            })
+        });
+        let done = running.await;
+        drop(caller);
+        done.unwrap_or_else(|error| Err(ImagingError::Decoder(error.to_string())))
+    }
+}
+
 #[derive(Debug)]
 struct Lane {
     bytes: Arc<Semaphore>,
     threads: Arc<Semaphore>,
     total: u64,
+    all_threads: usize,
     waiting: AtomicUsize,
     queue: usize,
 }
@@ -73,6 +138,7 @@ impl Lane {
             bytes: Arc::new(Semaphore::new(units(bytes) as usize)),
             threads: Arc::new(Semaphore::new(threads)),
             total: bytes,
+            all_threads: threads,
             waiting: AtomicUsize::new(0),
             queue,
         }
@@ -81,10 +147,7 @@ impl Lane {
     /// Waits for bytes and for a thread. Bytes first: who waits for bytes must not keep a thread
     /// from those that could run.
     async fn enter(&self, cost: u64) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), ImagingError> {
-        if cost > self.total {
-            return Err(ImagingError::too_much_memory(cost, self.total));
-        }
-        let units = units(cost).min(units(self.total));
+        let units = self.units(cost)?;
         let try_now = || {
             let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(units).ok()?;
             Some((bytes, Arc::clone(&self.threads).try_acquire_owned().ok()?))
@@ -97,6 +160,18 @@ impl Lane {
         let bytes = Arc::clone(&self.bytes).acquire_many_owned(units).await.map_err(closed)?;
         let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(closed)?;
         Ok((bytes, thread))
+    }
+
+    fn units(&self, cost: u64) -> Result<u32, ImagingError> {
+        if cost > self.total {
+            return Err(ImagingError::too_much_memory(cost, self.total));
+        }
+        Ok(units(cost).min(units(self.total)))
+    }
+
+    /// Whether somebody works here, or waits.
+    fn is_busy(&self) -> bool {
+        self.threads.available_permits() < self.all_threads || self.waiting.load(Ordering::Relaxed) > 0
     }
 
     fn wait(&self) -> Result<Waiting<'_>, ImagingError> {

@@ -13,7 +13,7 @@ use super::gate::Grant;
 use crate::store::Store;
 
 /// A derivative never becomes wrong, since its key names the version of its master; unused ones are evicted.
-const KEPT: Duration = Duration::from_secs(365 * 24 * 3600);
+pub(super) const KEPT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Asks a store first, fills it afterwards.
 #[derive(Clone, Debug)]

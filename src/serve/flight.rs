@@ -59,6 +59,28 @@ where
         landing.await
     }
 
+    /// Begins work that nobody waits for, unless it is under way or so many others are.
+    pub fn begin<F>(&self, key: K, most: usize, work: impl FnOnce() -> F)
+    where
+        F: Future<Output = Result<V, ServeError>> + Send + 'static,
+    {
+        let landing = {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            if running.len() >= most || running.contains_key(&key) {
+                return;
+            }
+            let landing = self.depart(key.clone(), work());
+            running.insert(key, landing.clone());
+            landing
+        };
+        tokio::spawn(landing);
+    }
+
+    /// How much work is under way.
+    pub fn count(&self) -> usize {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     fn depart<F>(&self, key: K, work: F) -> Landing<V>
     where
         F: Future<Output = Result<V, ServeError>> + Send + 'static,
@@ -120,6 +142,25 @@ mod tests {
         }
         assert_eq!(runs.load(Ordering::SeqCst), 1);
         assert!(flights.running.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_is_begun_once_and_within_bounds() {
+        let flights = Flights::<&str, usize>::default();
+        let (runs, go) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        for key in ["a", "a", "b", "c"] {
+            let (runs, go) = (Arc::clone(&runs), Arc::clone(&go));
+            flights.begin(key, 2, || async move {
+                runs.fetch_add(1, Ordering::SeqCst);
+                go.notified().await;
+                Ok(7)
+            });
+        }
+        let waiting = flights.join("a", || async { Err(ServeError::Busy) });
+        tokio::task::yield_now().await;
+        assert_eq!((flights.count(), runs.load(Ordering::SeqCst)), (2, 2));
+        go.notify_waiters();
+        assert_eq!(waiting.await.unwrap(), 7);
     }
 
     #[tokio::test]

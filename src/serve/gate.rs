@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::ServeError;
 use super::facts::{Facts, ImageFacts};
+use super::pyramids::Tiles;
 use super::records::{Described, Known, Records};
 use super::source::{Source, Sources};
 use crate::access::{Action, Verdict, decide};
@@ -16,6 +17,7 @@ use crate::iiif::image::geometry::{Geometry, GeometryError, Limits, Rect};
 use crate::iiif::image::quality::Tone;
 use crate::iiif::image::quality::{Format, Quality};
 use crate::iiif::image::request::ImageRequest;
+use crate::imaging::pyramid::{Shape, Spec};
 use crate::imaging::{Job, can_write};
 use crate::store::Key;
 
@@ -37,8 +39,10 @@ pub struct Grant {
     pub(super) media: MediaId,
     pub(super) version: String,
     pub(super) job: Job,
+    shape: Shape,
     canonical: String,
     key: Key,
+    pub(super) tiles: Option<Arc<Tiles>>,
 }
 
 /// Access to one image's description was decided.
@@ -70,6 +74,25 @@ impl Grant {
     /// Where the derivative is kept. Source, file, version, canonical request and pipeline make the bytes.
     pub fn key(&self) -> &Key {
         &self.key
+    }
+
+    /// The same grant, for a picture drawn from a pyramid: not quite the bytes that the master gives.
+    pub(super) fn with_tiles(self, tiles: Arc<Tiles>) -> Self {
+        let key = Key::new([self.key.as_str(), "tiles"]);
+        Self { key, tiles: Some(tiles), ..self }
+    }
+
+    /// Where the pyramid of the master is kept, if it is larger than a tile.
+    pub(super) fn pyramid(&self) -> Option<Key> {
+        let Self { source, media, version, shape, job, .. } = self;
+        let drawn = format!("{PIPELINE}-{}-{}", shape.tile, job.jpeg_quality);
+        let key = || Key::new(["pyramid", &source.name, &source.identity, media.as_str(), version, &drawn]);
+        (shape.width.max(shape.height) > shape.tile).then(key)
+    }
+
+    /// What that pyramid is of.
+    pub(super) fn spec(&self, key: &Key) -> Spec {
+        Spec { shape: self.shape, quality: self.job.jpeg_quality, name: key.as_str().to_owned() }
     }
 
     /// The value of a strong `ETag`, known before any pixel is made: sixteen bytes of a hash, which no two
@@ -141,7 +164,18 @@ impl Gate {
         let file = placed.known.version_of(&placed.image).to_owned();
         let Source { name, identity, .. } = &*placed.source;
         let key = Key::new(["image", name, identity, media, &file, PIPELINE, &spelled(&job)]);
-        Ok(Grant { source: placed.source, media: placed.image.media, version: file, job, canonical, key })
+        let tile = limits.tile(placed.source.image.tile);
+        let shape = Shape { width: size.0, height: size.1, tile };
+        Ok(Grant {
+            source: placed.source,
+            media: placed.image.media,
+            version: file,
+            job,
+            shape,
+            canonical,
+            key,
+            tiles: None,
+        })
     }
 
     /// Access to an image's description.

@@ -2,7 +2,7 @@
 
 /// Callers who waited for work that somebody else had begun.
 pub const COALESCED: &str = "loggia_coalesced_total";
-/// Pictures made from masters.
+/// Pictures made from masters or pyramids.
 pub const RENDERS: &str = "loggia_renders_total";
 /// Seconds that a rendering took, waiting for its turn included.
 pub const RENDER_SECONDS: &str = "loggia_render_seconds";
@@ -14,3 +14,9 @@ pub const PROBES: &str = "loggia_headers_probed_total";
 pub const ASKED: &str = "loggia_asked_total";
 /// Sources that did not answer while an older answer could stand in.
 pub const STALE: &str = "loggia_stale_answers_total";
+/// Pyramids that were made, or could not be, by outcome.
+pub const PYRAMIDS: &str = "loggia_pyramids_total";
+/// Seconds that making a pyramid took, waiting for its turn included.
+pub const PYRAMID_SECONDS: &str = "loggia_pyramid_seconds";
+/// Masters that wait for their pyramid, the one in work included.
+pub const PYRAMIDS_WAITING: &str = "loggia_pyramids_waiting";

@@ -15,6 +15,7 @@ use super::flight::Flights;
 use super::gate::Grant;
 use super::metrics;
 use super::originals::Originals;
+use super::pyramids::{Pyramids, Tiles};
 use crate::imaging::{self, ImagingError, Job, Limits, Master, Pool};
 use crate::store::{Key, Store};
 
@@ -28,32 +29,65 @@ pub fn derivatives(store: Arc<dyn Store>, render: Render) -> Derivatives {
     BoxCloneSyncService::new(stack)
 }
 
+/// A file, or why there is none.
+type Drawn = Result<Vec<u8>, ImagingError>;
+
 /// Makes pictures.
 #[derive(Clone, Debug)]
 pub struct Render {
     originals: Originals,
+    pyramids: Pyramids,
     pool: Arc<Pool>,
     limits: Limits,
 }
 
 impl Render {
-    /// With these masters, on these workers.
-    pub fn new(originals: Originals, pool: Arc<Pool>, limits: Limits) -> Self {
-        Self { originals, pool, limits }
+    /// From these masters or their pyramids, on these workers.
+    pub fn new(originals: Originals, pyramids: Pyramids, pool: Arc<Pool>, limits: Limits) -> Self {
+        Self { originals, pyramids, pool, limits }
     }
 
     async fn run(self, grant: Grant) -> Result<Bytes, ServeError> {
         let begun = Instant::now();
-        let master = self.originals.open(&grant.source, &grant.media, &grant.version).await?;
-        let bytes = self.draw(master, grant.job).await;
+        let bytes = match self.redraw(&grant, grant.tiles.clone()).await {
+            Some(bytes) => bytes,
+            None => self.draw_master(&grant).await?,
+        };
         ::metrics::counter!(metrics::RENDERS).increment(1);
         ::metrics::histogram!(metrics::RENDER_SECONDS).record(begun.elapsed().as_secs_f64());
         let failed = |error| ServeError::from_imaging(&grant.source.name, grant.media.as_str(), error);
         bytes.map(Bytes::from).map_err(failed)
     }
 
+    /// Drawn from a pyramid, if there is one. One that is damaged is dropped, and the master serves.
+    async fn redraw(&self, grant: &Grant, tiles: Option<Arc<Tiles>>) -> Option<Drawn> {
+        match self.pyramids.redraw(tiles?, grant.job).await {
+            Err(error @ (ImagingError::Broken(_) | ImagingError::Read(_))) => {
+                self.pyramids.drop_damaged(grant, &error).await;
+                None
+            }
+            drawn => Some(drawn),
+        }
+    }
+
+    /// A master that is too large to be drawn from at once is drawn from its tiles, row by row as they are made.
+    async fn draw_master(&self, grant: &Grant) -> Result<Drawn, ServeError> {
+        let master = self.originals.open(&grant.source, &grant.media, &grant.version).await?;
+        let drawn = self.draw(master, grant.job).await;
+        match &drawn {
+            // Whoever asks for a part will soon ask for another.
+            Ok(_) => self.pyramids.wish(grant),
+            Err(ImagingError::TooLarge { .. }) => {
+                let tiles = self.pyramids.need(grant).await;
+                return Ok(self.redraw(grant, tiles).await.unwrap_or(drawn));
+            }
+            Err(_) => {}
+        }
+        Ok(drawn)
+    }
+
     /// Admitted by what the header says it will cost, the header of the very file that is drawn.
-    async fn draw(&self, mut master: Box<dyn Master>, job: Job) -> Result<Vec<u8>, ImagingError> {
+    async fn draw(&self, mut master: Box<dyn Master>, job: Job) -> Drawn {
         let limits = self.limits;
         let read = tokio::task::spawn_blocking(move || {
             let header = imaging::header(&mut *master, &limits);

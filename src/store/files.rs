@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::fs;
-use std::ops::Deref;
+use std::io;
+use std::ops::{Deref, Range};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,6 +48,33 @@ impl File {
     pub fn bytes(&self) -> u64 {
         self.open.bytes
     }
+
+    /// A part of the file: at once if the system has it in memory, else on a thread that may wait for the disk.
+    pub async fn read(&self, part: Range<u64>) -> io::Result<Bytes> {
+        let length = usize::try_from(part.end - part.start).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let mut into = vec![0; length];
+        if read_now(&self.open.file, &mut into, part.start) {
+            return Ok(into.into());
+        }
+        let file = self.clone();
+        let read =
+            tokio::task::spawn_blocking(move || file.read_exact_at(&mut into, part.start).map(|()| into));
+        read.await.map_err(io::Error::other)?.map(Bytes::from)
+    }
+}
+
+/// Fills `into` without waiting for the disk; `false` where that cannot be done.
+#[cfg(target_os = "linux")]
+fn read_now(file: &fs::File, into: &mut [u8], at: u64) -> bool {
+    use rustix::io::{ReadWriteFlags, preadv2};
+    let length = into.len();
+    let mut parts = [io::IoSliceMut::new(into)];
+    preadv2(file, &mut parts, at, ReadWriteFlags::NOWAIT).is_ok_and(|read| read == length)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn read_now(_: &fs::File, _: &mut [u8], _: u64) -> bool {
+    false
 }
 
 impl Deref for File {
@@ -96,6 +125,11 @@ impl Files {
                 None
             }
         }
+    }
+
+    /// Whether there is a file under a key. For those who ask often and mostly in vain: [`Self::open`] may wait.
+    pub fn holds(&self, key: &Key) -> bool {
+        self.shelf.find(Name::of(key)).is_some()
     }
 
     /// Begins the file that shall stand under a key; nobody sees it before [`Draft::commit`].
@@ -161,6 +195,44 @@ impl Draft {
     }
 }
 
+impl Draft {
+    /// The same draft for those who may wait for the disk.
+    pub fn into_writer(self) -> Writer {
+        Writer { draft: self }
+    }
+}
+
+/// A draft that is written by a thread that may wait for the disk. Dropped before [`Writer::commit`], it is gone; so
+/// it is after an error.
+#[derive(Debug)]
+pub struct Writer {
+    draft: Draft,
+}
+
+impl Writer {
+    /// See [`Draft::commit`].
+    pub async fn commit(self) -> Result<File, StoreError> {
+        self.draft.commit().await
+    }
+}
+
+impl io::Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.draft.waiting.extend_from_slice(bytes);
+        if self.draft.waiting.len() >= WRITE {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let mut draft = self.draft.draft.take().ok_or_else(|| io::Error::other(StoreError::Interrupted))?;
+        draft.write(&self.draft.waiting.split()).map_err(io::Error::other)?;
+        self.draft.draft = Some(draft);
+        Ok(())
+    }
+}
+
 impl fmt::Debug for Draft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Draft").finish_non_exhaustive()
@@ -169,8 +241,6 @@ impl fmt::Debug for Draft {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::FileExt;
-
     use super::*;
 
     fn key(n: usize) -> Key {

@@ -13,6 +13,7 @@ mod image;
 mod manifest;
 mod mediawiki;
 mod presentation;
+mod pyramids;
 mod settings;
 mod settings_page;
 mod support;

@@ -15,8 +15,7 @@ use crate::iiif::image::syntax::SyntaxError;
 use crate::serve::ServeError;
 use crate::serve::gate::Grant;
 
-/// One derivative: from memory, else from the stack that makes it. A client that has it already
-/// costs neither.
+/// One derivative. A client that has it already costs nothing but the decision.
 pub(in crate::http) async fn derivative(
     parts: &Parts,
     headers: &HeaderMap,
@@ -26,18 +25,13 @@ pub(in crate::http) async fn derivative(
 ) -> Outcome {
     let request = ImageRequest::parse(version, parameters).map_err(refused)?;
     let grant = parts.gate.image(version, source, media, &request).await.map_err(|e| problem(version, e))?;
+    let grant = parts.pictures.placed(grant).await;
     let validator = Validator::strong(&grant.validator());
     let res = validator.stamp(dressed(parts, version, source, media, &grant));
     if validator.known_to(headers) {
         return Ok(not_modified(res));
     }
-    let bytes = match parts.finished.get_now(grant.key()) {
-        Some(bytes) => bytes,
-        None => {
-            let made = tower::ServiceExt::oneshot(parts.derivatives.clone(), grant).await;
-            made.map_err(|error| problem(version, error))?
-        }
-    };
+    let bytes = parts.pictures.get(grant).await.map_err(|error| problem(version, error))?;
     Ok(res.map(|_| Body::from(bytes)))
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Version;
 use super::geometry::Limits;
+use super::levels;
 use super::quality::Tone;
 
 /// An image and what is offered of it: level 2 of either version, and more.
@@ -24,9 +25,6 @@ pub struct Info {
     /// A Creative Commons or RightsStatements URI.
     pub rights: Option<String>,
 }
-
-/// Sizes are halved until the longer side is less than twice this.
-const THUMBNAIL: u32 = 100;
 
 /// Formats beyond level 2. WebP is written without loss and grows large: offered, not preferred.
 const FORMATS: [&str; 3] = ["webp", "tif", "gif"];
@@ -96,14 +94,10 @@ impl Info {
         }
     }
 
-    /// The image and its halves, down to a thumbnail, small ones first; each may be asked for.
+    /// Halves of the image, down to a thumbnail, small ones first: those that cost nothing, once there is a pyramid.
     fn sizes(&self) -> Vec<Value> {
         let size = |(width, height): (u32, u32)| json!({ "width": width, "height": height });
-        let halves = (0..u32::BITS).map(|times| self.divided_by(1 << times));
-        let above =
-            halves.clone().take_while(|(width, height)| (*width).max(*height) >= 2 * THUMBNAIL).count();
-        let offered = halves
-            .take(above + 1)
+        let offered = levels::listed((self.width, self.height))
             .filter(|(width, height)| self.limits.admit((*width).into(), (*height).into()));
         let mut sizes: Vec<Value> = offered.map(size).collect();
         if sizes.is_empty() {
@@ -113,16 +107,9 @@ impl Info {
         sizes
     }
 
-    fn divided_by(&self, factor: u32) -> (u32, u32) {
-        (self.width.div_ceil(factor), self.height.div_ceil(factor))
-    }
-
     /// Square tiles, at factors up to the one that shows the whole image in a single tile.
     fn tiles(&self) -> Value {
-        let area = self.limits.max_area.unwrap_or(u64::MAX).isqrt();
-        let (widest, highest) = self.limits.sides().unwrap_or((u32::MAX, u32::MAX));
-        let limit = u32::try_from(area).unwrap_or(u32::MAX).min(widest).min(highest);
-        let side = self.tile.min(limit).max(1);
+        let side = self.limits.tile(self.tile);
         let tiles = self.width.max(self.height).div_ceil(side);
         let factors: Vec<u64> = (0..=u32::BITS).map(|times| 1_u64 << times).collect();
         let last = factors.partition_point(|factor| *factor < u64::from(tiles));
@@ -191,7 +178,7 @@ mod tests {
         width: 6000
         height: 4001
         maxArea: 100000000
-        sizes: [{"width":188,"height":126},{"width":375,"height":251},{"width":750,"height":501},{"width":1500,"height":1001},{"width":3000,"height":2001},{"width":6000,"height":4001}]
+        sizes: [{"width":188,"height":126},{"width":375,"height":251},{"width":750,"height":501},{"width":1500,"height":1001}]
         tiles: [{"width":512,"scaleFactors":[1,2,4,8,16]}]
         preferredFormats: ["jpg"]
         rights: "http://creativecommons.org/licenses/by/4.0/"
@@ -212,7 +199,7 @@ mod tests {
         protocol: "http://iiif.io/api/image"
         width: 6000
         height: 4000
-        sizes: [{"width":188,"height":125},{"width":375,"height":250},{"width":750,"height":500},{"width":1500,"height":1000},{"width":3000,"height":2000}]
+        sizes: [{"width":188,"height":125},{"width":375,"height":250},{"width":750,"height":500},{"width":1500,"height":1000}]
         tiles: [{"width":512,"scaleFactors":[1,2,4,8,16]}]
         profile: ["http://iiif.io/api/image/2/level2.json",{"maxWidth":3000,"maxHeight":2000,"qualities":["gray"],"formats":["webp","tif","gif"],"supports":["canonicalLinkHeader","mirroring","profileLinkHeader","regionSquare","rotationArbitrary"]}]
         license: "http://rightsstatements.org/vocab/InC/1.0/"

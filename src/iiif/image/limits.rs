@@ -52,6 +52,13 @@ impl Limits {
             && self.max_area.is_none_or(|most| area <= u128::from(most))
     }
 
+    /// The side of a tile: the one that is wanted, or what is allowed.
+    pub fn tile(&self, wanted: u32) -> u32 {
+        let area = self.max_area.unwrap_or(u64::MAX).isqrt();
+        let (widest, highest) = self.sides().unwrap_or((u32::MAX, u32::MAX));
+        wanted.min(u32::try_from(area).unwrap_or(u32::MAX)).min(widest).min(highest).max(1)
+    }
+
     /// What `max` makes of a region (*Image API 3.0, 4.2*).
     pub fn largest(&self, region: (u32, u32)) -> (u32, u32) {
         self.fit(region, region)

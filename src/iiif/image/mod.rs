@@ -3,6 +3,7 @@
 pub mod canonical;
 pub mod geometry;
 pub mod info;
+pub mod levels;
 mod limits;
 pub mod number;
 pub mod quality;

@@ -98,6 +98,11 @@ impl Format {
         }
     }
 
+    /// Whether a picture may be transparent in places.
+    pub fn has_alpha(self) -> bool {
+        self != Self::Jpg
+    }
+
     /// Neither side of a picture may be longer. What encoders refuse, and a little less than the format could hold.
     pub fn longest_side(self) -> u32 {
         match self {

@@ -125,10 +125,12 @@ fn metadata(file: &Parts) -> Result<Metadata, ImagingError> {
 }
 
 fn whole(bytes: &[u8], frame: Frame) -> Result<Pixels, ImagingError> {
-    let (space, channels) = match frame.components {
-        1 => (ColorSpace::Luma, Channels::Grey),
-        _ => (ColorSpace::RGB, Channels::Rgb),
-    };
+    fully(bytes, if frame.components == 1 { Channels::Grey } else { Channels::Rgb })
+}
+
+/// The whole frame, grey or in colour.
+pub(in crate::imaging) fn fully(bytes: &[u8], channels: Channels) -> Result<Pixels, ImagingError> {
+    let space = if channels == Channels::Grey { ColorSpace::Luma } else { ColorSpace::RGB };
     let side = usize::from(u16::MAX);
     let options = DecoderOptions::default()
         .set_max_width(side)

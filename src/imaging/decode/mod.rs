@@ -5,11 +5,15 @@ use super::plan::Plan;
 use super::sniff::Layout;
 use super::{Header, ImagingError, Limits, Master};
 
+mod bands;
 mod gif;
 mod jpeg;
 mod png;
 mod tiff;
 mod webp;
+
+pub(super) use bands::{Bands, bands, cost_of_bands};
+pub(super) use jpeg::fully as whole_jpeg;
 
 /// ICC profiles longer than this are passed over: those for print take about three megabytes.
 const LONGEST_PROFILE: u64 = 8 << 20;

@@ -16,7 +16,7 @@ pub(super) fn cost(quality: u8, channels: Channels, area: u64) -> u64 {
 }
 
 /// Encodes a picture without alpha; grey ones get a single component.
-pub(super) fn encode(picture: Pixels, quality: u8) -> Result<Vec<u8>, ImagingError> {
+pub(in crate::imaging) fn encode(picture: Pixels, quality: u8) -> Result<Vec<u8>, ImagingError> {
     let (format, subsampling) = match picture.channels() {
         Channels::Grey => (PixelFormat::Grayscale, Subsampling::S444),
         Channels::Rgb => (PixelFormat::Rgb, Subsampling::S420),

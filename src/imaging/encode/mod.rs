@@ -6,7 +6,7 @@ use crate::iiif::image::quality::{Format, Quality};
 
 mod bounded;
 mod gif;
-mod jpeg;
+pub(super) mod jpeg;
 mod png;
 mod tiff;
 mod webp;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 
 /// Name, size, the colours of the four quarters.
-const ORDINARY: &[(&str, [[u8; 3]; 4])] = &[
+pub(super) const ORDINARY: &[(&str, [[u8; 3]; 4])] = &[
     ("baseline.jpg", COLOURS),
     ("progressive.jpg", COLOURS),
     ("full-chroma.jpg", COLOURS),

@@ -11,6 +11,7 @@ mod costs;
 mod hostile;
 mod kinds;
 mod lanes;
+mod pyramids;
 mod scans;
 
 const FORMATS: [Format; 5] = [Format::Jpg, Format::Png, Format::Webp, Format::Tif, Format::Gif];

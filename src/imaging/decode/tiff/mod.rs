@@ -1,11 +1,14 @@
 //! TIFF: only the strips and tiles that a crop touches, row by row.
 
 use std::io::{Read, SeekFrom};
+use std::iter;
 
+use super::bands::{BAND, Bands};
 use super::{Decoded, LONGEST_PROFILE};
 use crate::iiif::image::geometry::Rect;
+use crate::imaging::pixels::Pixels;
 use crate::imaging::plan::Plan;
-use crate::imaging::sniff::tiff::{Layout, Level};
+use crate::imaging::sniff::tiff::{Layout, Level, compression};
 use crate::imaging::{ImagingError, Master};
 
 mod chunk;
@@ -28,16 +31,51 @@ pub(super) fn decode(
     layout: &Layout,
     plan: &Plan,
 ) -> Result<Decoded, ImagingError> {
-    let level = &layout.levels[plan.level];
-    let colour = Colour::of(level, &mut *master)?;
-    let mut samples = Samples::new(plan.read, colour.kept());
-    for (index, chunk) in chunks(level, plan.read) {
-        samples.add(&mut *master, level, index, chunk)?;
+    let pixels = part(&mut *master, &layout.levels[plan.level], plan.read)?;
+    let profile = profile(&mut *master, layout);
+    Ok(Decoded { pixels, origin: (plan.read.x, plan.read.y), profile })
+}
+
+/// Bytes that [`bands()`] holds at most.
+pub(super) fn cost_of_bands(layout: &Layout) -> u64 {
+    let level = &layout.levels[0];
+    let band = u64::from(level.width) * u64::from(band(level));
+    band * (level.samples.min(5) + 4) + chunk::cost(level) + LONGEST_PROFILE
+}
+
+/// The full level from top to bottom.
+pub(super) fn bands(mut master: Box<dyn Master>, layout: &Layout) -> Bands {
+    let (layout, mut y) = (layout.clone(), 0);
+    let profile = profile(&mut *master, &layout);
+    let rows = iter::from_fn(move || {
+        let level = &layout.levels[0];
+        let height = band(level).min(level.height - y);
+        let read = Rect { x: 0, y, width: level.width, height };
+        y += height;
+        (height > 0).then(|| part(&mut *master, level, read))
+    });
+    Bands { profile, rows: Box::new(rows) }
+}
+
+/// Rows that are read at a time: whole strips or tiles, for a compressed one is read from its beginning.
+fn band(level: &Level) -> u32 {
+    let rows = level.chunk.1.max(1);
+    let whole = rows.saturating_mul(BAND.div_ceil(rows));
+    (if level.compression == compression::NONE { whole.min(BAND) } else { whole }).min(level.height)
+}
+
+fn part(master: &mut dyn Master, level: &Level, read: Rect) -> Result<Pixels, ImagingError> {
+    let colour = Colour::of(level, master)?;
+    let mut samples = Samples::new(read, colour.kept());
+    for (index, chunk) in chunks(level, read) {
+        samples.add(master, level, index, chunk)?;
     }
-    let pixels = colour.interpret(plan.read.width, plan.read.height, samples.data)?;
-    let profile = layout.profile.clone().filter(|range| range.end - range.start <= LONGEST_PROFILE);
-    let profile = profile.map(|range| read_at(&mut *master, range.start, range.end - range.start));
-    Ok(Decoded { pixels, origin: (plan.read.x, plan.read.y), profile: profile.and_then(Result::ok) })
+    colour.interpret(read.width, read.height, samples.data)
+}
+
+fn profile(master: &mut dyn Master, layout: &Layout) -> Option<Vec<u8>> {
+    let range = layout.profile.clone().filter(|range| range.end - range.start <= LONGEST_PROFILE)?;
+    read_at(master, range.start, range.end - range.start).ok()
 }
 
 /// A strip or tile: the area that it covers, cut to the picture, and its plane.

@@ -1,0 +1,51 @@
+//! An image and its halves: the sizes that info.json lists, and that a pyramid keeps.
+
+/// The longest side of a size that is listed: larger ones are asked for in tiles.
+const LONGEST: u32 = 2048;
+
+/// Sizes are halved until the longer side is less than twice this.
+const THUMBNAIL: u32 = 100;
+
+/// The image divided by 2ⁿ, both sides rounded up.
+pub fn size((width, height): (u32, u32), level: u32) -> (u32, u32) {
+    let side = |side: u32| u64::from(side).div_ceil(1 << level) as u32;
+    (side(width), side(height))
+}
+
+/// How many levels there are, the image itself included, down to the smallest size that is listed.
+pub fn count(image: (u32, u32)) -> u32 {
+    let is_large = |level: &u32| longer(size(image, *level)) >= 2 * THUMBNAIL;
+    (0..u32::BITS).find(|level| !is_large(level)).unwrap_or(0) + 1
+}
+
+/// Whether a level of this size is listed, and so kept in one piece.
+pub fn is_listed(size: (u32, u32)) -> bool {
+    longer(size) <= LONGEST
+}
+
+/// The sizes that are listed, large ones first.
+pub fn listed(image: (u32, u32)) -> impl Iterator<Item = (u32, u32)> + Clone {
+    (0..count(image)).map(move |level| size(image, level)).filter(|size| is_listed(*size))
+}
+
+fn longer((width, height): (u32, u32)) -> u32 {
+    width.max(height)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_listed() {
+        for (image, expected) in [
+            ((10_240, 7813), vec![(1280, 977), (640, 489), (320, 245), (160, 123)]),
+            ((2048, 100), vec![(2048, 100), (1024, 50), (512, 25), (256, 13), (128, 7)]),
+            ((150, 199), vec![(150, 199)]),
+            ((1, 1), vec![(1, 1)]),
+        ] {
+            assert_eq!(listed(image).collect::<Vec<_>>(), expected, "{image:?}");
+        }
+        assert_eq!(count((u32::MAX, 1)), 26);
+    }
+}

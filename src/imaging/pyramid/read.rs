@@ -1,0 +1,121 @@
+//! Reading a pyramid: a stored picture as it is, or any other drawn from the tiles that it touches.
+
+use std::io;
+use std::ops::Range;
+
+use super::Stored;
+use super::index::{Index, Spec};
+use super::shape::Place;
+use crate::iiif::image::geometry::Rect;
+use crate::iiif::image::quality::{Format, Quality};
+use crate::imaging::decode;
+use crate::imaging::pixels::{Channels, Pixels};
+use crate::imaging::plan::Offer;
+use crate::imaging::{ImagingError, Job};
+
+/// A pyramid's index, in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pyramid {
+    index: Index,
+}
+
+impl Pyramid {
+    pub(super) fn of(index: Index) -> Self {
+        Self { index }
+    }
+
+    /// Opens the pyramid of `spec`; `None` where the file is damaged, cut or one of something else.
+    pub fn open(file: &dyn Stored, spec: &Spec) -> io::Result<Option<Self>> {
+        let index = Index::read(spec, file.length()?, |into, at| file.read_exact_at(into, at))?;
+        Ok(index.map(Self::of))
+    }
+
+    /// Bytes of memory that it takes.
+    pub fn weight(&self) -> u64 {
+        self.index.weight()
+    }
+
+    /// Where the answer lies in the file, if it is there as it was asked for.
+    pub fn find(&self, job: &Job) -> Option<Range<u64>> {
+        let Spec { shape, quality, .. } = &self.index.spec;
+        let plain = job.is_plain() && job.jpeg_quality == *quality;
+        let place = shape.find(job.crop, (job.width, job.height)).filter(|_| plain)?;
+        Some(self.index.get(shape.number(place)))
+    }
+
+    /// Whether a job can be drawn from its tiles: what was transparent is white in them.
+    pub fn serves(&self, job: &Job) -> bool {
+        !self.index.flattened || !job.format.has_alpha()
+    }
+
+    pub(super) fn channels(&self) -> Channels {
+        if self.index.grey { Channels::Grey } else { Channels::Rgb }
+    }
+
+    pub(super) fn size(&self) -> (u32, u32) {
+        (self.index.spec.shape.width, self.index.spec.shape.height)
+    }
+
+    /// What it offers: divisors by which the picture is reduced without any work.
+    pub(super) fn offer(&self) -> Offer {
+        const HALVES: [u32; 32] = {
+            let mut halves = [1; 32];
+            let mut at = 1;
+            while at < halves.len() {
+                halves[at] = halves[at - 1] << 1;
+                at += 1;
+            }
+            halves
+        };
+        let levels = self.index.spec.shape.levels() as usize;
+        Offer { levels: vec![self.size()], shrinks: &HALVES[..levels.min(HALVES.len())] }
+    }
+
+    /// Bytes that [`Self::draw`] holds at most.
+    pub(super) fn cost(&self, part: Rect) -> u64 {
+        let tile = u64::from(self.index.spec.shape.tile).pow(2) * 2;
+        (u64::from(part.width) * u64::from(part.height) + tile) * self.channels().count() as u64
+    }
+
+    /// Part of a level.
+    pub(super) fn draw(&self, file: &dyn Stored, level: u32, part: Rect) -> Result<Pixels, ImagingError> {
+        let (shape, count) = (&self.index.spec.shape, self.channels().count());
+        let stride = part.width as usize * count;
+        let mut data = vec![0; stride * part.height as usize];
+        let span = |start: u32, length: u32| start / shape.tile..(start + length).div_ceil(shape.tile);
+        for row in span(part.y, part.height) {
+            for column in span(part.x, part.width) {
+                let place = Place::Tile { level, column, row };
+                let tile = self.decode(file, place)?;
+                let at = shape.rect(level, column, row);
+                if (tile.width(), tile.height()) != (at.width, at.height) {
+                    return Err(ImagingError::broken("a tile of the wrong size"));
+                }
+                let (left, right) = (at.x.max(part.x), (at.x + at.width).min(part.x + part.width));
+                let (top, bottom) = (at.y.max(part.y), (at.y + at.height).min(part.y + part.height));
+                let length = (right - left) as usize * count;
+                for y in top..bottom {
+                    let from = ((y - at.y) * at.width + (left - at.x)) as usize * count;
+                    let into = (y - part.y) as usize * stride + (left - part.x) as usize * count;
+                    data[into..into + length].copy_from_slice(&tile.data()[from..from + length]);
+                }
+            }
+        }
+        Pixels::new(part.width, part.height, self.channels(), data)
+    }
+
+    fn decode(&self, file: &dyn Stored, place: Place) -> Result<Pixels, ImagingError> {
+        let Range { start, end } = self.index.get(self.index.spec.shape.number(place));
+        let mut bytes = vec![0; (end - start) as usize];
+        file.read_exact_at(&mut bytes, start)?;
+        decode::whole_jpeg(&bytes, self.channels())
+    }
+}
+
+impl Job {
+    /// Whether nothing but a box of it is asked for, in the form in which tiles are kept.
+    fn is_plain(&self) -> bool {
+        let turned = self.rotation.mirror || self.rotation.degrees != 0.0;
+        !turned && self.quality == Quality::Default && self.format == Format::Jpg
+    }
+}

@@ -1,0 +1,184 @@
+//! The arithmetic of a pyramid: its levels and tiles, and which requests they answer as they are.
+
+use crate::iiif::image::geometry::Rect;
+use crate::iiif::image::levels;
+
+/// A picture and the side of its tiles. Level *n* is the picture divided by 2ⁿ, both sides rounded up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// Pixels from left to right of the whole picture, upright.
+    pub width: u32,
+    /// Pixels from top to bottom.
+    pub height: u32,
+    /// Pixels to a side of a tile; those at the right and lower edges are smaller.
+    pub tile: u32,
+}
+
+/// A picture that a pyramid holds ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    Tile {
+        level: u32,
+        column: u32,
+        row: u32,
+    },
+    /// A level in one piece, where it has more than one tile.
+    Whole {
+        level: u32,
+    },
+}
+
+impl Shape {
+    /// How many levels there are: down to one tile, and to the smallest size that is listed in info.json.
+    pub(super) fn levels(&self) -> u32 {
+        let listed = levels::count((self.width, self.height));
+        let tiled = (0..u32::BITS).find(|level| self.is_one_tile(*level)).unwrap_or(0) + 1;
+        listed.max(tiled)
+    }
+
+    /// Width and height of a level.
+    pub(super) fn size(&self, level: u32) -> (u32, u32) {
+        levels::size((self.width, self.height), level)
+    }
+
+    /// Columns and rows of tiles.
+    pub(super) fn grid(&self, level: u32) -> (u32, u32) {
+        let (width, height) = self.size(level);
+        (width.div_ceil(self.tile), height.div_ceil(self.tile))
+    }
+
+    /// Where a tile lies, in pixels of its level.
+    pub(super) fn rect(&self, level: u32, column: u32, row: u32) -> Rect {
+        let (width, height) = self.size(level);
+        let (x, y) = (column * self.tile, row * self.tile);
+        Rect { x, y, width: self.tile.min(width - x), height: self.tile.min(height - y) }
+    }
+
+    /// Whether a level is also kept in one piece.
+    pub(super) fn has_whole(&self, level: u32) -> bool {
+        !self.is_one_tile(level) && levels::is_listed(self.size(level))
+    }
+
+    fn is_one_tile(&self, level: u32) -> bool {
+        let (width, height) = self.size(level);
+        width.max(height) <= self.tile
+    }
+
+    /// How many pictures the pyramid holds.
+    pub(super) fn count(&self) -> usize {
+        self.first(self.levels())
+    }
+
+    /// Which one of them this is: level by level, the whole one last.
+    pub(super) fn number(&self, place: Place) -> usize {
+        match place {
+            Place::Tile { level, column, row } => {
+                self.first(level) + row as usize * self.grid(level).0 as usize + column as usize
+            }
+            Place::Whole { level } => self.first(level + 1) - 1,
+        }
+    }
+
+    fn first(&self, level: u32) -> usize {
+        let pictures = |level| {
+            let (columns, rows) = self.grid(level);
+            columns as usize * rows as usize + usize::from(self.has_whole(level))
+        };
+        (0..level).map(pictures).sum()
+    }
+
+    /// The picture that answers for a box of the whole picture at a given size, pixel for pixel.
+    pub(super) fn find(&self, crop: Rect, output: (u32, u32)) -> Option<Place> {
+        (0..self.levels()).find_map(|level| self.find_at(level, crop, output))
+    }
+
+    fn find_at(&self, level: u32, crop: Rect, output: (u32, u32)) -> Option<Place> {
+        let everything = Rect { x: 0, y: 0, width: self.width, height: self.height };
+        if crop == everything && output == self.size(level) && self.has_whole(level) {
+            return Some(Place::Whole { level });
+        }
+        let side = u64::from(self.tile) << level;
+        let span = |start: u32, length: u32, whole: u32| {
+            let (start, whole) = (u64::from(start), u64::from(whole));
+            let fits = start.is_multiple_of(side) && u64::from(length) == side.min(whole - start);
+            fits.then_some((start / side) as u32)
+        };
+        let column = span(crop.x, crop.width, self.width)?;
+        let row = span(crop.y, crop.height, self.height)?;
+        let tile = self.rect(level, column, row);
+        ((tile.width, tile.height) == output).then_some(Place::Tile { level, column, row })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SHAPE: Shape = Shape { width: 10_240, height: 7813, tile: 512 };
+
+    fn rect(x: u32, y: u32, width: u32, height: u32) -> Rect {
+        Rect { x, y, width, height }
+    }
+
+    #[test]
+    fn requests_that_need_no_drawing() {
+        let cases = [
+            ("a tile", rect(512, 1024, 512, 512), (512, 512), Some((0, 1, 2))),
+            ("at the lower edge", rect(0, 7680, 512, 133), (512, 133), Some((0, 0, 15))),
+            ("reduced", rect(4096, 0, 1024, 1024), (512, 512), Some((1, 4, 0))),
+            ("reduced, at the corner", rect(8192, 6144, 2048, 1669), (512, 418), Some((2, 4, 3))),
+            ("reduced to one", rect(0, 0, 10_240, 7813), (320, 245), Some((5, 0, 0))),
+            ("off the grid", rect(513, 1024, 512, 512), (512, 512), None),
+            ("off by a pixel", rect(512, 1024, 512, 512), (511, 512), None),
+            ("too short", rect(512, 1024, 500, 512), (500, 512), None),
+            ("enlarged", rect(512, 1024, 512, 512), (1024, 1024), None),
+        ];
+        for (name, crop, output, tile) in cases {
+            let expected = tile.map(|(level, column, row)| Place::Tile { level, column, row });
+            assert_eq!(SHAPE.find(crop, output), expected, "{name}");
+        }
+        let all = rect(0, 0, 10_240, 7813);
+        assert_eq!(SHAPE.find(all, (1280, 977)), Some(Place::Whole { level: 3 }));
+        assert_eq!(SHAPE.find(all, (2560, 1954)), None, "larger than what is listed");
+    }
+
+    fn shapes() -> impl Strategy<Value = Shape> {
+        let side = || prop_oneof![1u32..70, 1u32..3000, 1u32..200_000];
+        (side(), side(), prop_oneof![Just(256u32), Just(512), 1u32..2000]).prop_map(
+            |(width, height, tile)| Shape { width, height, tile: tile.max(width.max(height) / 400) },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn every_picture_has_a_number_of_its_own_and_is_found(shape in shapes()) {
+            let mut numbers = vec![false; shape.count()];
+            for level in 0..shape.levels() {
+                let (columns, rows) = shape.grid(level);
+                let tiles = (0..rows).flat_map(|row| (0..columns).map(move |column| (column, row)));
+                for (column, row) in tiles {
+                    let place = Place::Tile { level, column, row };
+                    prop_assert!(!std::mem::replace(&mut numbers[shape.number(place)], true));
+                    let at = shape.rect(level, column, row);
+                    let side = |start: u32, length: u32, whole: u32| {
+                        let start = u64::from(start) << level;
+                        (start as u32, (u64::from(length) << level).min(u64::from(whole) - start) as u32)
+                    };
+                    let (x, width) = side(at.x, at.width, shape.width);
+                    let (y, height) = side(at.y, at.height, shape.height);
+                    let found = shape.find(Rect { x, y, width, height }, (at.width, at.height));
+                    prop_assert!(found.is_some());
+                }
+                if shape.has_whole(level) {
+                    let number = shape.number(Place::Whole { level });
+                    prop_assert!(!std::mem::replace(&mut numbers[number], true));
+                }
+            }
+            prop_assert!(numbers.iter().all(|seen| *seen));
+            let (width, height) = shape.size(shape.levels() - 1);
+            prop_assert!(width.max(height) <= shape.tile);
+        }
+    }
+}

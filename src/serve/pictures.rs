@@ -1,0 +1,54 @@
+//! One picture for whoever holds a grant: from the nearest place where it lies, else made.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tower::ServiceExt;
+
+use super::ServeError;
+use super::cache::KEPT;
+use super::gate::Grant;
+use super::pyramids::Pyramids;
+use super::render::Derivatives;
+use crate::store::Memory;
+
+/// All pictures. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Pictures {
+    finished: Arc<Memory>,
+    pyramids: Pyramids,
+    derivatives: Derivatives,
+}
+
+impl Pictures {
+    /// Looked for in `finished` and in `pyramids`, else made by `derivatives`.
+    pub fn new(finished: Arc<Memory>, pyramids: Pyramids, derivatives: Derivatives) -> Self {
+        Self { finished, pyramids, derivatives }
+    }
+
+    /// Where the picture comes from is known before it is made, for it decides about the bytes.
+    pub async fn placed(&self, grant: Grant) -> Grant {
+        match self.pyramids.get(&grant).await {
+            Some(tiles) => grant.with_tiles(tiles),
+            None => grant,
+        }
+    }
+
+    /// The picture. What lies in memory or in a pyramid costs neither a task nor a lock that anybody holds for long.
+    pub async fn get(&self, grant: Grant) -> Result<Bytes, ServeError> {
+        if let Some(bytes) = self.finished.get_now(grant.key()) {
+            return Ok(bytes);
+        }
+        if let Some(tiles) = &grant.tiles {
+            match tiles.find(&grant.job).await {
+                Some(Ok(bytes)) => {
+                    self.finished.put_now(grant.key(), bytes.clone(), KEPT);
+                    return Ok(bytes);
+                }
+                Some(Err(error)) => self.pyramids.drop_damaged(&grant, &error).await,
+                None => {}
+            }
+        }
+        self.derivatives.clone().oneshot(grant).await
+    }
+}

@@ -1,0 +1,218 @@
+//! Which masters have a pyramid; those that were touched and have none get one in the background.
+
+use std::fmt::Display;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use tokio::time::Instant;
+
+use super::ServeError;
+use super::flight::Flights;
+use super::gate::Grant;
+use super::metrics;
+use super::originals::Originals;
+use crate::imaging::pyramid::{self, Pyramid, Stored};
+use crate::imaging::{self, ImagingError, Job, Limits, Pool};
+use crate::store::{File, Files, Key};
+
+/// Masters that wait for their turn; the next one is left to a later touch.
+const QUEUE: usize = 1000;
+/// How long a master is left alone that could not be made into a pyramid.
+const REST: Duration = Duration::from_secs(600);
+/// Masters that failed, in memory.
+const FAILED: usize = 10_000;
+/// Pyramids that are kept open: each is a file.
+const OPEN: u64 = 256;
+/// What is kept open stays on the disk, whatever else needs its room: no more than this part of it.
+const SHARE: u64 = 4;
+
+/// Pyramids on disk, and those that are being made. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Pyramids {
+    shared: Arc<Shared>,
+    building: Flights<Key, Arc<Tiles>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    files: Files,
+    open: Cache<Key, Arc<Tiles>, ByFile>,
+    /// Until when a master is not tried again.
+    failed: Cache<Key, Instant>,
+    originals: Originals,
+    pool: Arc<Pool>,
+    limits: Limits,
+}
+
+/// A pyramid within reach.
+#[derive(Debug)]
+pub struct Tiles {
+    pyramid: Pyramid,
+    file: File,
+}
+
+/// Open files count by the room that they keep others from.
+#[derive(Clone, Debug)]
+struct ByFile {
+    least: u64,
+}
+
+impl Weighter<Key, Arc<Tiles>> for ByFile {
+    fn weight(&self, _: &Key, tiles: &Arc<Tiles>) -> u64 {
+        tiles.file.bytes().max(tiles.pyramid.weight()).max(self.least)
+    }
+}
+
+impl Tiles {
+    /// The answer as it lies in the file, if it lies there.
+    pub async fn find(&self, job: &Job) -> Option<io::Result<Bytes>> {
+        Some(self.file.read(self.pyramid.find(job)?).await)
+    }
+}
+
+impl Stored for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.bytes())
+    }
+
+    fn read_exact_at(&self, into: &mut [u8], at: u64) -> io::Result<()> {
+        FileExt::read_exact_at(&**self, into, at)
+    }
+}
+
+impl Pyramids {
+    /// Pyramids kept in `files`, which may take so many bytes.
+    pub fn new(files: Files, bytes: u64, originals: Originals, pool: Arc<Pool>, limits: Limits) -> Self {
+        let room = (bytes / SHARE).max(1);
+        let weighter = ByFile { least: room.div_ceil(OPEN) };
+        let shared = Shared {
+            files,
+            open: Cache::with_weighter(OPEN as usize, room, weighter),
+            failed: Cache::new(FAILED),
+            originals,
+            pool,
+            limits,
+        };
+        Self { shared: Arc::new(shared), building: Flights::default() }
+    }
+
+    /// The pyramid that serves a grant, if there is one.
+    pub async fn get(&self, grant: &Grant) -> Option<Arc<Tiles>> {
+        let key = grant.pyramid()?;
+        let tiles = match self.shared.open.get(&key) {
+            Some(tiles) => tiles,
+            None if self.shared.files.holds(&key) => self.shared.reopen(grant, key).await?,
+            None => return None,
+        };
+        tiles.pyramid.serves(&grant.job).then_some(tiles)
+    }
+
+    /// Draws a job from tiles.
+    pub async fn redraw(&self, tiles: Arc<Tiles>, job: Job) -> Result<Vec<u8>, ImagingError> {
+        let limits = self.shared.limits;
+        let cost = pyramid::admit_redrawing(&tiles.pyramid, &job, &limits)?;
+        self.shared.pool.run(cost, move || pyramid::redraw(&tiles.pyramid, &tiles.file, &job, &limits)).await
+    }
+
+    /// Forgets a pyramid that turned out to be damaged; another one will be made.
+    pub async fn drop_damaged(&self, grant: &Grant, error: &(dyn Display + Sync)) {
+        if let Some(key) = grant.pyramid() {
+            tracing::warn!(source = %grant.source.name, media = %grant.media, %error, "dropping a damaged pyramid");
+            self.shared.open.remove(&key);
+            self.shared.forget(&key).await;
+        }
+    }
+
+    /// Has a pyramid made of the master that is asked for, unless there is one, or one on its way.
+    pub fn wish(&self, grant: &Grant) {
+        let Some(key) = grant.pyramid() else { return };
+        let shared = &self.shared;
+        if shared.files.is_scanned() && !shared.files.holds(&key) && !shared.rests(&key) {
+            self.building.begin(key.clone(), QUEUE, || Arc::clone(shared).make(grant.clone(), key));
+            ::metrics::gauge!(metrics::PYRAMIDS_WAITING).set(self.building.count() as f64);
+        }
+    }
+
+    /// The pyramid of the master that is asked for, made while the caller waits; `None` where there can be none.
+    pub async fn need(&self, grant: &Grant) -> Option<Arc<Tiles>> {
+        let key = grant.pyramid()?;
+        if self.shared.rests(&key) {
+            return None;
+        }
+        let work = || Arc::clone(&self.shared).make(grant.clone(), key.clone());
+        let tiles = self.building.join(key.clone(), work).await.ok()?;
+        tiles.pyramid.serves(&grant.job).then_some(tiles)
+    }
+}
+
+impl Shared {
+    fn rests(&self, key: &Key) -> bool {
+        self.failed.get(key).is_some_and(|until| Instant::now() < until)
+    }
+
+    async fn forget(&self, key: &Key) {
+        if let Err(error) = self.files.remove(key).await {
+            tracing::debug!(%error, "a pyramid cannot be removed");
+        }
+    }
+
+    async fn reopen(&self, grant: &Grant, key: Key) -> Option<Arc<Tiles>> {
+        let file = self.files.open(&key).await.ok()??;
+        let spec = grant.spec(&key);
+        let opened = tokio::task::spawn_blocking(move || {
+            Pyramid::open(&file, &spec).map(|pyramid| pyramid.map(|pyramid| Tiles { pyramid, file }))
+        });
+        let Ok(Ok(Some(tiles))) = opened.await else {
+            tracing::warn!(source = %grant.source.name, media = %grant.media, "dropping a damaged pyramid");
+            self.forget(&key).await;
+            return None;
+        };
+        let tiles = Arc::new(tiles);
+        self.open.insert(key, Arc::clone(&tiles));
+        Some(tiles)
+    }
+
+    async fn make(self: Arc<Self>, grant: Grant, key: Key) -> Result<Arc<Tiles>, ServeError> {
+        let begun = Instant::now();
+        let built = self.build(&grant, &key).await.map(Arc::new);
+        let outcome = if built.is_ok() { "made" } else { "failed" };
+        ::metrics::counter!(metrics::PYRAMIDS, "outcome" => outcome).increment(1);
+        match &built {
+            Ok(tiles) => {
+                ::metrics::histogram!(metrics::PYRAMID_SECONDS).record(begun.elapsed().as_secs_f64());
+                self.open.insert(key, Arc::clone(tiles));
+            }
+            Err(error) => {
+                tracing::warn!(source = %grant.source.name, media = %grant.media, %error, "no pyramid could be made");
+                self.failed.insert(key, Instant::now() + REST);
+            }
+        }
+        built
+    }
+
+    async fn build(&self, grant: &Grant, key: &Key) -> Result<Tiles, ServeError> {
+        let failed = |error| ServeError::from_imaging(&grant.source.name, grant.media.as_str(), error);
+        let turn = self.pool.background().await;
+        let mut master = self.originals.open(&grant.source, &grant.media, &grant.version).await?;
+        let (limits, spec) = (self.limits, grant.spec(key));
+        let shape = spec.shape;
+        let admitted = tokio::task::spawn_blocking(move || {
+            let header = imaging::header(&mut *master, &limits)?;
+            Ok((pyramid::admit(&header, &shape, &limits)?, master))
+        });
+        let (cost, master) = admitted.await.map_err(ServeError::internal)?.map_err(failed)?;
+        let mut draft = self.files.create(key).await.map_err(ServeError::internal)?.into_writer();
+        let built = turn.run(cost, move |breathe| {
+            let pyramid = pyramid::build(master, spec, &limits, &mut draft, breathe)?;
+            Ok((pyramid, draft))
+        });
+        let (pyramid, draft) = built.await.map_err(failed)?;
+        let file = draft.commit().await.map_err(ServeError::internal)?;
+        Ok(Tiles { pyramid, file })
+    }
+}

@@ -1,0 +1,138 @@
+//! Pyramids behind the gateway: made at the first touch, found again, dropped when they are damaged.
+
+use std::fs;
+
+use http::StatusCode;
+use http::header::ETAG;
+use loggia::serve::metrics::{PYRAMIDS, RENDERS};
+
+use crate::support::counts::Counts;
+use crate::support::gateway::{TestGateway, files_below};
+use crate::support::masters::{COLOURS, MIDDLES, Masters, quarters};
+
+const MAP: &str = "/iiif/3/image/maps/a.png";
+
+fn tile(region: &str, size: &str) -> String {
+    format!("{MAP}/{region}/{size}/0/default.jpg")
+}
+
+/// Waits until so many pyramids were made, or could not be.
+async fn made(counts: &Counts, pyramids: u64) {
+    while counts.of(PYRAMIDS) < pyramids {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn after_the_first_touch_tiles_are_looked_up() {
+    let counts = Counts::start();
+    let masters = Masters::with([("a.png", quarters(1900, 1300))]);
+    let gateway = TestGateway::start(&masters.source("maps", "")).await;
+    let first = gateway.image(&tile("0,0,512,512", "512,512")).await;
+    assert_eq!(counts.of(RENDERS), 1);
+    made(&counts, 1).await;
+    // Other bytes than those of the first answer, and another name for them.
+    let again = gateway.image(&tile("0,0,512,512", "512,512")).await;
+    assert_ne!(first.headers[ETAG], again.headers[ETAG]);
+    for (region, size) in [
+        ("1536,1024,364,276", "364,276"),
+        ("0,1024,1024,276", "512,138"),
+        ("full", "475,325"),
+        ("full", "950,650"),
+        ("full", "238,163"),
+    ] {
+        let picture = gateway.image(&tile(region, size)).await;
+        let (width, height) = size.split_once(',').unwrap();
+        assert_eq!((picture.width.to_string(), picture.height.to_string()), (width.into(), height.into()));
+    }
+    assert_eq!(counts.of(RENDERS), 1, "all of these lie in the file");
+}
+
+#[tokio::test]
+async fn what_is_off_the_grid_is_drawn_from_tiles() {
+    let counts = Counts::start();
+    let masters = Masters::with([("a.png", quarters(1900, 1300))]);
+    let gateway = TestGateway::start(&masters.source("maps", "")).await;
+    gateway.image(&tile("0,0,512,512", "512,512")).await;
+    made(&counts, 1).await;
+    for (request, width, height) in [
+        ("full/400,/0/default.jpg", 400, 274),
+        ("full/!300,300/90/default.jpg", 205, 300),
+        ("pct:0,0,100,100/pct:30/0/gray.png", 570, 390),
+        ("square/100,/!0/color.webp", 100, 100),
+    ] {
+        let picture = gateway.image(&format!("{MAP}/{request}")).await;
+        assert_eq!((picture.width, picture.height), (width, height), "{request}");
+    }
+    let picture = gateway.image(&format!("{MAP}/full/max/0/default.png")).await;
+    for (place, colour) in MIDDLES.into_iter().zip(COLOURS) {
+        let found = picture.at(place);
+        assert!(found.iter().zip(colour).all(|(a, b)| a.abs_diff(b) <= 6), "{found:?} for {colour:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_pyramid_is_found_again_after_a_restart() {
+    let counts = Counts::start();
+    let masters = Masters::with([("a.png", quarters(1900, 1300))]);
+    let gateway = TestGateway::start(&masters.source("maps", "")).await;
+    gateway.image(&tile("full", "300,")).await;
+    made(&counts, 1).await;
+    let before = gateway.image(&tile("512,512,512,512", "512,512")).await;
+    let gateway = gateway.restart().await;
+    while gateway.get("/ready").await.status() != StatusCode::OK {}
+    let after = gateway.image(&tile("512,512,512,512", "512,512")).await;
+    assert_eq!((before.bytes, &before.headers[ETAG]), (after.bytes, &after.headers[ETAG]));
+    gateway.image(&tile("1024,512,512,512", "512,512")).await;
+    assert_eq!((counts.of(RENDERS), counts.of(PYRAMIDS)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_damaged_pyramid_is_dropped_and_made_again() {
+    let counts = Counts::start();
+    let masters = Masters::with([("a.png", quarters(1900, 1300))]);
+    let gateway = TestGateway::start(&masters.source("maps", "")).await;
+    gateway.image(&tile("full", "300,")).await;
+    made(&counts, 1).await;
+    let files = files_below(&gateway.cache().join("pyramids"));
+    let [file] = &files[..] else { panic!("{files:?}") };
+    let mut bytes = fs::read(file).unwrap();
+    let end = bytes.len() - 100;
+    bytes[end] ^= 1;
+    fs::write(file, &bytes).unwrap();
+    let gateway = gateway.restart().await;
+    while gateway.get("/ready").await.status() != StatusCode::OK {}
+    gateway.image(&tile("0,0,512,512", "512,512")).await;
+    made(&counts, 2).await;
+    gateway.image(&tile("512,0,512,512", "512,512")).await;
+    assert_eq!(counts.of(RENDERS), 2, "drawn from the master once more, then looked up");
+}
+
+/// Rows pass by, the whole picture never lies in memory.
+#[tokio::test]
+async fn a_master_larger_than_the_memory_is_drawn_from_its_tiles() {
+    let counts = Counts::start();
+    let masters = Masters::with([("a.png", quarters(9000, 7000))]);
+    let limits = "[limits]\nmemory = '100MiB'\n";
+    let gateway = TestGateway::start(&format!("{limits}{}", masters.source("maps", ""))).await;
+    let picture = gateway.image(&tile("full", "400,")).await;
+    assert_eq!((picture.width, picture.height, counts.of(PYRAMIDS)), (400, 311, 1));
+    for (place, colour) in MIDDLES.into_iter().zip(COLOURS) {
+        let found = picture.at(place);
+        assert!(found.iter().zip(colour).all(|(a, b)| a.abs_diff(b) <= 6), "{found:?} for {colour:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_transparent_is_drawn_from_the_master() {
+    let counts = Counts::start();
+    let masters = Masters::with([("a.png", crate::support::masters::fixture("alpha.png"))]);
+    let small = "[image]\ntile = 64\n";
+    let gateway = TestGateway::start(&format!("{small}{}", masters.source("maps", ""))).await;
+    let before = gateway.image(&format!("{MAP}/full/max/0/default.png")).await;
+    made(&counts, 1).await;
+    let after = gateway.image(&format!("{MAP}/full/90,/0/default.png")).await;
+    let alpha = |picture: &crate::support::gateway::Picture| MIDDLES.map(|place| picture.at(place)[3]);
+    assert_eq!(alpha(&before), alpha(&after));
+    assert!(alpha(&after).iter().any(|alpha| *alpha < 255));
+}
