@@ -19,7 +19,8 @@ use crate::http::app::App;
 use crate::http::health::{Exposure, Health, Readiness};
 use crate::http::parts::Parts;
 use crate::http::stack::{Outer, operators, stack};
-use crate::http::{PublicUrl, Stack, listen};
+use crate::http::warm::{Front, Warm};
+use crate::http::{PublicUrl, listen};
 use crate::iiif::presentation::Version;
 use crate::imaging::Pool;
 use crate::serve::collections::Collections;
@@ -60,7 +61,7 @@ pub async fn serve(
         Outer::new(server, public.clone(), health)
     };
     let exposure = if admin.is_some() { Exposure::Nobody } else { Exposure::ThisMachine };
-    let front = stack(App::new(parts), outer(exposure));
+    let front = front(settings, parts, outer(exposure));
     let stopping = CancellationToken::new();
     let front = listen::serve(listener, front, server.into(), stopping.cancelled());
     let admin = async {
@@ -81,12 +82,25 @@ pub async fn serve(
 }
 
 /// The gateway without a listener, for tests and benchmarks: requests in, answers out.
-pub fn in_process(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Stack> {
+pub fn in_process(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Front> {
     let public = settings.server.public_url(settings.server.listen);
     let (parts, ready) = parts(settings, &public, clock)?;
     let metrics = telemetry::recorder().handle();
     let health = Health { ready, metrics, exposure: Exposure::ThisMachine };
-    Ok(stack(App::new(parts), Outer::new(&settings.server, public, health)))
+    Ok(front(settings, parts, Outer::new(&settings.server, public, health)))
+}
+
+/// Warm answers in front of the stack.
+fn front(settings: &Settings, parts: Parts, outer: Outer) -> Front {
+    let (gate, proxies) = (parts.gate.clone(), outer.proxies.clone());
+    let room = *settings.cache.memory - for_finished(settings);
+    Front::new(Warm::new(room, gate, proxies), stack(App::new(parts), outer))
+}
+
+/// Of the memory for answers, the part for those that may be wanted under another address. The rest is for answers as they
+/// were given, which need no look-up but one.
+fn for_finished(settings: &Settings) -> u64 {
+    *settings.cache.memory / 4
 }
 
 /// What a source says of one item, asked anew, past all caches.
@@ -133,7 +147,7 @@ fn parts(
     let for_answers = disk - for_originals - for_pyramids;
     let originals = Files::open_dir("originals", &dir.join("originals"), for_originals)?;
     let tiles = Files::open_dir("pyramids", &dir.join("pyramids"), for_pyramids)?;
-    let finished = Arc::new(Memory::new("memory", *settings.cache.memory));
+    let finished = Arc::new(Memory::new("memory", for_finished(settings)));
     let answers = Disk::open("disk", &dir.join("answers"), for_answers, Arc::clone(&clock))?;
     let ready = Readiness::new({
         let (originals, tiles, answers) = (originals.clone(), tiles.clone(), answers.clone());

@@ -11,7 +11,8 @@ use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 use loggia::clock::FixedClock;
-use loggia::http::{Body, Stack};
+use loggia::http::Body;
+use loggia::http::warm::Front;
 use loggia::{assemble, cli, telemetry};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -25,7 +26,7 @@ pub(crate) const PAGES: u32 = 400;
 /// The whole gateway without its listener, over `master.jpg` and `book/`. Its clock stands still: what is warm stays warm.
 pub(crate) struct Gateway {
     pub(crate) runtime: Runtime,
-    stack: Stack,
+    stack: Front,
     _dir: TempDir,
 }
 

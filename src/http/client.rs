@@ -48,6 +48,9 @@ pub enum Route {
 }
 
 impl Client {
+    /// Nobody that we know.
+    pub(super) const UNKNOWN: Self = Self { peer: UNKNOWN, address: UNKNOWN, route: Route::Forwarded };
+
     /// Finds out who sends `req`.
     pub(super) fn of(req: &Request<Body>, proxies: &Proxies) -> Self {
         let peer = req.extensions().get::<Peer>().map_or(UNKNOWN, |Peer(peer)| peer.ip().to_canonical());

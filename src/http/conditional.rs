@@ -26,6 +26,12 @@ impl Validator {
         Self { tag: format!("W/\"{}\"", quotable(opaque)) }
     }
 
+    /// The one that is stamped on an answer.
+    pub fn on(res: &Response<Body>) -> Option<Self> {
+        let tag = res.headers().get(ETAG)?.to_str().ok()?;
+        Some(Self { tag: tag.to_owned() })
+    }
+
     /// The tag as it stands in `ETag`.
     pub fn etag(&self) -> &str {
         &self.tag

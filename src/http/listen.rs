@@ -22,7 +22,8 @@ use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use super::activity::{Activity, STALL, Sent};
-use super::{Body, Peer, Settings, Stack};
+use super::warm::Front;
+use super::{Body, Peer, Settings};
 use crate::telemetry::CONNECTIONS;
 
 /// Requests at a time on one HTTP/2 connection: a wall of tiles, and no more.
@@ -88,10 +89,11 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
 /// connections end after the header timeout.
 pub async fn serve(
     listener: TcpListener,
-    app: Stack,
+    app: impl Into<Front>,
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) -> Stopped {
+    let app = app.into();
     let (http, stopping) = (Arc::new(http(&limits)), CancellationToken::new());
     let (mut queue, mut open, mut accepted) = (Queue::new(listener, limits.connections), JoinSet::new(), 0);
     tokio::pin!(stop);
@@ -252,7 +254,7 @@ async fn drain(mut open: JoinSet<()>, time: Duration) -> (usize, usize) {
 /// The gateway as one connection sees it. A named type: a closure here fails with a lifetime error.
 #[derive(Debug)]
 struct Conn {
-    app: Stack,
+    app: Front,
     peer: SocketAddr,
     activity: Activity,
 }

@@ -22,6 +22,7 @@ pub mod rescue;
 mod service;
 mod settings;
 pub mod stack;
+pub mod warm;
 mod weight;
 
 pub use body::Body;

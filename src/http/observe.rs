@@ -6,14 +6,15 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
+use metrics::{Counter, Histogram};
 use tokio::time::Instant;
 use tower::BoxError;
-use tracing::{Instrument, Span, error_span, info, warn};
+use tracing::{Instrument, Level, Span, error_span, info, warn};
 
 use super::around::Inner;
-use super::{Body, Client, request_id};
+use super::{Body, Client, RequestId, request_id};
 use crate::telemetry::{HTTP_BYTES, HTTP_REQUESTS, HTTP_SECONDS};
 
 /// The class of an address, such as `image` or `manifest`: a label of metrics, so there must be
@@ -41,79 +42,136 @@ fn span(req: &Request<Body>) -> Span {
 /// leaves in the middle of a body.
 pub(super) async fn observed(req: Request<Body>, inner: Inner) -> Response<Body> {
     let span = span(&req);
-    let mut line = Line::of(&req);
+    let mut line = Line::of(&req, || {
+        let id = req.extensions().get::<RequestId>().map(|id| id.header_value().clone());
+        let client = req.extensions().get().copied().unwrap_or(Client::UNKNOWN);
+        (id.unwrap_or(HeaderValue::from_static("")), client)
+    });
     let res = inner.run(req).instrument(span.clone()).await;
-    line.answered(&res);
-    res.map(|body| Body::new(Watched { line, span, body }))
+    let (class, source) = (res.extensions().get().copied(), res.extensions().get().cloned());
+    line.answered(Head::new(class, source, res.status()), None);
+    line.watch(span, res)
 }
 
 /// The log line of one request and its counts, written when it is let go, however that happens.
-struct Line {
-    method: Method,
-    path: String,
-    request_id: String,
-    client: Option<Client>,
+pub(super) struct Line {
+    /// Unless nobody reads it.
+    words: Option<Words>,
     begun: Instant,
-    head: Option<Head>,
+    head: Option<(Head, Duration)>,
+    counts: Option<Counts>,
     sent: u64,
     end: End,
 }
 
+/// What the line tells of a request.
+struct Words {
+    method: Method,
+    path: String,
+    request_id: HeaderValue,
+    client: Client,
+}
+
 /// What is known when an answer begins.
-struct Head {
-    after: Duration,
-    class: RouteClass,
-    source: Option<SourceName>,
-    status: StatusCode,
+#[derive(Clone, Debug)]
+pub(super) struct Head {
+    pub(super) class: RouteClass,
+    pub(super) source: Option<SourceName>,
+    pub(super) status: StatusCode,
+}
+
+impl Head {
+    /// A class that nobody told is that of answers which the app did not make.
+    pub(super) fn new(class: Option<RouteClass>, source: Option<SourceName>, status: StatusCode) -> Self {
+        Self { class: class.unwrap_or(NO_CLASS), source, status }
+    }
+}
+
+/// Where answers of one kind are counted.
+#[derive(Clone, Debug)]
+pub(super) struct Counts {
+    requests: Counter,
+    bytes: Counter,
+    seconds: Histogram,
+}
+
+impl Counts {
+    /// Those of answers like this.
+    pub(super) fn of(head: &Head) -> Self {
+        Self::under(head.class, head.status.as_str())
+    }
+
+    fn under(RouteClass(route): RouteClass, status: &str) -> Self {
+        Self {
+            requests: metrics::counter!(HTTP_REQUESTS, "route" => route, "status" => status.to_owned()),
+            bytes: metrics::counter!(HTTP_BYTES, "route" => route),
+            seconds: metrics::histogram!(HTTP_SECONDS, "route" => route),
+        }
+    }
 }
 
 impl Line {
-    fn of(req: &Request<Body>) -> Self {
+    /// Begins the line of a request; who asks, and under which id, is found out if it is going to be told.
+    pub(super) fn of(req: &Request<Body>, who: impl FnOnce() -> (HeaderValue, Client)) -> Self {
+        let words = || {
+            let (request_id, client) = who();
+            Words { method: req.method().clone(), path: path(req).to_owned(), request_id, client }
+        };
         Self {
-            method: req.method().clone(),
-            path: path(req).to_owned(),
-            request_id: request_id::of(req),
-            client: req.extensions().get().copied(),
+            words: tracing::enabled!(target: "loggia::request", Level::INFO).then(words),
             begun: Instant::now(),
             head: None,
+            counts: None,
             sent: 0,
             end: End::Cut,
         }
     }
 
-    fn answered(&mut self, res: &Response<Body>) {
-        let class = *res.extensions().get().unwrap_or(&NO_CLASS);
-        let source = res.extensions().get::<SourceName>().cloned();
-        self.head = Some(Head { after: self.begun.elapsed(), class, source, status: res.status() });
+    /// The answer begins; `counts` where it is known where to count it.
+    pub(super) fn answered(&mut self, head: Head, counts: Option<Counts>) {
+        self.head = Some((head, self.begun.elapsed()));
+        self.counts = counts;
     }
-}
 
-impl Drop for Line {
-    fn drop(&mut self) {
-        let Self { method, path, request_id, client, begun, head, sent, end } = self;
-        let route = head.as_ref().map_or(NO_CLASS, |head| head.class).0;
-        let status = head.as_ref().map(|head| head.status);
+    /// Has an answer's body counted.
+    pub(super) fn watch(self, span: Span, res: Response<Body>) -> Response<Body> {
+        res.map(|body| Body::new(Watched { line: self, span, body }))
+    }
+
+    fn tell(&self, Words { method, path, request_id, client }: &Words) {
+        let head = self.head.as_ref();
         info!(
             target: "loggia::request",
             parent: None,
             %method,
             path,
-            status = status.map(|status| status.as_u16()),
-            duration_ms = millis(begun.elapsed()),
-            head_ms = head.as_ref().map(|head| millis(head.after)),
-            bytes = *sent,
-            end = end.name(),
-            route,
-            source = head.as_ref().and_then(|head| head.source.as_ref()).map(|name| &*name.0),
-            client = client.map(|client| tracing::field::display(client.address)),
-            peer = client.map(|client| tracing::field::display(client.peer)),
-            request_id,
+            status = head.map(|(head, _)| head.status.as_u16()),
+            duration_ms = millis(self.begun.elapsed()),
+            head_ms = head.map(|(_, after)| millis(*after)),
+            bytes = self.sent,
+            end = self.end.name(),
+            route = head.map_or(NO_CLASS, |(head, _)| head.class).0,
+            source = head.and_then(|(head, _)| head.source.as_ref()).map(|name| &*name.0),
+            client = %client.address,
+            peer = %client.peer,
+            request_id = request_id.to_str().unwrap_or_default(),
         );
-        let status = status.map_or_else(|| "none".to_owned(), |status| status.as_str().to_owned());
-        metrics::counter!(HTTP_REQUESTS, "route" => route, "status" => status).increment(1);
-        metrics::counter!(HTTP_BYTES, "route" => route).increment(*sent);
-        if let Some(head) = head {
-            metrics::histogram!(HTTP_SECONDS, "route" => route).record(head.after);
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Some(words) = &self.words {
+            self.tell(words);
+        }
+        let counts = self.counts.take().unwrap_or_else(|| match &self.head {
+            Some((head, _)) => Counts::of(head),
+            None => Counts::under(NO_CLASS, "none"),
+        });
+        counts.requests.increment(1);
+        counts.bytes.increment(self.sent);
+        if let Some((_, after)) = &self.head {
+            counts.seconds.record(*after);
         }
     }
 }

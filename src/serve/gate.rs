@@ -1,6 +1,6 @@
 //! The only way in: finds what is asked for, has access decided, and hands out the grant that everything else wants to see.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -42,12 +42,23 @@ pub struct Grant {
     shape: Shape,
     canonical: String,
     key: Key,
+    standing: Standing,
     pub(super) tiles: Option<Arc<Tiles>>,
+}
+
+/// What a decision rests on, so that it need not be made again as long as nothing else is known.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    source: Arc<Source>,
+    item: (String, String),
+    known: Weak<Known>,
 }
 
 /// Access to one image's description was decided.
 #[derive(Clone, Debug)]
 pub struct InfoGrant {
+    /// What the decision rests on.
+    pub standing: Standing,
     /// Its source.
     pub source: Arc<Source>,
     /// What its header tells.
@@ -66,6 +77,11 @@ pub struct RecordGrant {
 }
 
 impl Grant {
+    /// What the decision rests on.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
     /// The request in its canonical form: `full/max/0/default.jpg`.
     pub fn canonical(&self) -> &str {
         &self.canonical
@@ -115,9 +131,17 @@ impl Grant {
 /// An image in its place.
 struct Placed {
     source: Arc<Source>,
+    item: ItemId,
     known: Arc<Known>,
     image: Image,
     access: Access,
+}
+
+impl Placed {
+    fn standing(&self) -> Standing {
+        let item = (self.source.name.clone(), self.item.to_string());
+        Standing { source: Arc::clone(&self.source), item, known: Arc::downgrade(&self.known) }
+    }
 }
 
 impl Gate {
@@ -164,6 +188,7 @@ impl Gate {
         let file = placed.known.version_of(&placed.image).to_owned();
         let Source { name, identity, .. } = &*placed.source;
         let key = Key::new(["image", name, identity, media, &file, PIPELINE, &spelled(&job)]);
+        let standing = placed.standing();
         let tile = limits.tile(placed.source.image.tile);
         let shape = Shape { width: size.0, height: size.1, tile };
         Ok(Grant {
@@ -174,6 +199,7 @@ impl Gate {
             shape,
             canonical,
             key,
+            standing,
             tiles: None,
         })
     }
@@ -189,7 +215,12 @@ impl Gate {
         allow(placed.access, action, "image", media)?;
         let facts = self.facts_of(&placed).await?;
         let rights = placed.known.record().rights.clone().or_else(|| placed.source.defaults.rights.clone());
-        Ok(InfoGrant { source: placed.source, facts, rights })
+        Ok(InfoGrant { standing: placed.standing(), source: placed.source, facts, rights })
+    }
+
+    /// Whether a decision stands: the record that it rests on is still the one that would be told.
+    pub fn stands(&self, Standing { source, item, known }: &Standing) -> bool {
+        self.records.is_current(source, item, known)
     }
 
     /// Whether there is such an image, as far as anybody may know.
@@ -229,7 +260,7 @@ impl Gate {
         };
         let (image, access) = known.image(&id).ok_or_else(missing)?;
         let image = image.clone();
-        Ok(Placed { source: Arc::clone(source), known, image, access })
+        Ok(Placed { source: Arc::clone(source), item, known, image, access })
     }
 
     async fn facts_of(&self, placed: &Placed) -> Result<ImageFacts, ServeError> {

@@ -1,7 +1,8 @@
 //! Descriptions of items, and what becomes of them when the headers of their images are known.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ptr;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -9,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::ServeError;
 use super::facts::Facts;
-use super::remembered::{Remembered, Weigh};
+use super::remembered::{Name, Remembered, Weigh};
 use super::source::Source;
 use crate::access::{Action, Verdict, decide, of_canvas};
 use crate::adapter::record::{Access, Image, ItemId, MediaId, Record, Size};
@@ -138,6 +139,12 @@ impl Records {
             told.map(Known::from).map_err(|error| ServeError::from_adapter(&asked.name, "item", error))
         };
         self.remembered.get(source, id.as_str(), ask).await
+    }
+
+    /// Whether a record is still the one that would be told at this moment.
+    pub(super) fn is_current(&self, source: &Source, name: &Name, known: &Weak<Known>) -> bool {
+        let current = self.remembered.current(source, name);
+        current.is_some_and(|current| ptr::eq(Arc::as_ptr(&current), known.as_ptr()))
     }
 
     /// Whether a file is known to be no image at this moment.

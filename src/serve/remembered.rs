@@ -47,7 +47,8 @@ pub(super) trait Weigh {
     fn weight(&self) -> u64;
 }
 
-type Name = (String, String);
+/// A source, and an id there.
+pub(super) type Name = (String, String);
 
 /// An answer, and when it was given.
 struct Told<V> {
@@ -117,6 +118,16 @@ where
                 told = &mut flight => return Ok(told?.value),
                 () = news => {}
             }
+        }
+    }
+
+    /// The answer that may be told at this moment, if it is in memory.
+    pub(super) fn current(&self, source: &Source, name: &Name) -> Option<Arc<V>> {
+        let now = self.clock.now();
+        match self.memory.get(name)? {
+            State::Told(told) => (told.age(now) < source.record_ttl).then_some(told.value),
+            State::StandIn(told, until) => (now < until).then_some(told.value),
+            State::Refused(..) => None,
         }
     }
 

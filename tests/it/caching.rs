@@ -10,14 +10,14 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use http::header::ETAG;
-use http::{Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use loggia::serve::metrics::{COALESCED, ORIGINALS, PROBES, RENDERS};
 use serde_json::json;
 
 use crate::support::archive::{Archive, Page};
 use crate::support::counts::Counts;
 use crate::support::crawl::crawl;
-use crate::support::fake_dam::FakeDam;
+use crate::support::fake_dam::{FakeDam, Fault};
 use crate::support::gateway::{PUBLIC, TestGateway, files_below};
 use crate::support::masters::{COLOURS, Masters, quarters};
 
@@ -293,5 +293,50 @@ async fn damaged_files_of_the_cache_are_dropped() {
         let after = gateway.image(picture).await;
         assert_eq!(before.bytes, after.bytes, "{case}");
         assert_eq!(after.at((25, 25))[..3], COLOURS[0], "{case}");
+    }
+}
+
+/// What was answered once is answered again as it was; only the request's own id differs.
+#[tokio::test]
+async fn a_warm_answer_is_the_first_one_again() {
+    let counts = Counts::start();
+    let masters = Masters::with([("a.png", quarters(300, 200))]);
+    let gateway = TestGateway::start(&masters.source("maps", "")).await;
+    for path in ["full/150,/0/default.jpg", "info.json"] {
+        let path = format!("/iiif/3/image/maps/a.png/{path}");
+        let (first, again) = (gateway.get(&path).await, gateway.get(&path).await);
+        assert_eq!((first.status(), first.body()), (again.status(), again.body()), "{path}");
+        let (mut before, mut after) = (first.headers().clone(), again.headers().clone());
+        assert_ne!(before.remove("x-request-id").unwrap(), after.remove("x-request-id").unwrap());
+        assert_eq!(before, after, "{path}");
+        // Nothing but a plain request is answered this way, and all get what they would have got.
+        let ask = |builder: http::request::Builder| gateway.send(builder.uri(&path));
+        let unchanged = ask(Request::builder().header("if-none-match", before[ETAG].clone())).await;
+        assert_eq!(unchanged.status(), StatusCode::NOT_MODIFIED);
+        assert!(unchanged.body().is_empty() && !unchanged.headers().contains_key("content-type"));
+        let head = ask(Request::builder().method("HEAD")).await;
+        assert!(head.body().is_empty());
+        let (before, after) = (before.get("content-type"), head.headers().get("content-type"));
+        assert_eq!(before, after);
+        assert_eq!(ask(Request::builder().method("POST")).await.status(), StatusCode::METHOD_NOT_ALLOWED);
+    }
+    assert_eq!(counts.of("loggia_http_requests_total"), 10);
+    assert_eq!(counts.of(RENDERS), 1);
+}
+
+/// The decision is made anew when the record is older than it may be.
+#[tokio::test]
+async fn a_warm_answer_ends_with_its_record() {
+    let (gateway, archive) = dam(&[Page::of(quarters(300, 200))]).await;
+    let info = "/iiif/3/image/dam/7%2F1/info.json";
+    for path in [PICTURE, PICTURE, info, info] {
+        assert_eq!(gateway.get(path).await.status(), StatusCode::OK);
+    }
+    // From now on the system says nothing of whether the item is public.
+    archive.dam.fault_at("/api/items/7", Fault::Shape);
+    assert_eq!(gateway.get(PICTURE).await.status(), StatusCode::OK);
+    gateway.advance(Duration::from_secs(3600));
+    for path in [PICTURE, info] {
+        assert_eq!(gateway.get(path).await.status(), StatusCode::NOT_FOUND, "{path}");
     }
 }

@@ -3,7 +3,7 @@
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LINK};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
-use super::cacheable;
+use super::{cacheable, repeatable};
 use crate::http::conditional::{Validator, not_modified};
 use crate::http::parts::{Outcome, Parts};
 use crate::http::problem::Kind;
@@ -31,8 +31,9 @@ pub(in crate::http) async fn derivative(
     if validator.known_to(headers) {
         return Ok(not_modified(res));
     }
-    let bytes = parts.pictures.get(grant).await.map_err(|error| problem(version, error))?;
-    Ok(res.map(|_| Body::from(bytes)))
+    let standing = grant.standing().clone();
+    let body = parts.pictures.get(grant).await.map_err(|error| problem(version, error))?;
+    Ok(repeatable(res, standing, body))
 }
 
 /// The answer without its body: everything is known before any pixel is made.

@@ -4,7 +4,7 @@ use http::header::{CONTENT_TYPE, LINK, VARY};
 use http::{HeaderMap, HeaderValue, Response};
 
 use super::image::{problem, profile};
-use super::{cacheable, see_other, tag_of};
+use super::{cacheable, repeatable, see_other, tag_of};
 use crate::http::Body;
 use crate::http::conditional::not_modified;
 use crate::http::negotiate;
@@ -43,7 +43,7 @@ pub(in crate::http) async fn info(
     cacheable(&mut res, grant.source.max_age);
     match validator.known_to(headers) {
         true => Ok(not_modified(res)),
-        false => Ok(res.map(|_| Body::from(body))),
+        false => Ok(repeatable(res, grant.standing, body.into())),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{CACHE_CONTROL, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use sha2::{Digest, Sha256};
@@ -9,8 +10,10 @@ use sha2::{Digest, Sha256};
 use super::conditional::Validator;
 use super::problem::Kind;
 use super::rescue;
+use super::warm::Repeatable;
 use super::{Body, Problem};
 use crate::serve::ServeError;
+use crate::serve::gate::Standing;
 
 pub(super) mod documents;
 pub(super) mod image;
@@ -64,6 +67,13 @@ fn see_other(location: &str) -> Response<Body> {
         res.headers_mut().insert(LOCATION, location);
     }
     cacheable(&mut res, FOR);
+    res
+}
+
+/// The answer with its body; it may be given again as long as the decision stands.
+fn repeatable(res: Response<Body>, standing: Standing, body: Bytes) -> Response<Body> {
+    let mut res = res.map(|_| Body::from(body.clone()));
+    res.extensions_mut().insert(Repeatable { standing, body });
     res
 }
 

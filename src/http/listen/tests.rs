@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tower::service_fn;
 
 use super::*;
+use crate::http::Stack;
 
 const ASK: &[u8] = b"GET / HTTP/1.1\r\nhost: loggia\r\n\r\n";
 const LIMITS: Limits =
@@ -181,7 +182,7 @@ async fn http2_is_spoken_without_tls() {
 /// has room for so many bytes of each answer.
 async fn http2(app: Stack, patience: Duration, window: u32) -> (SendRequest<Empty<Bytes>>, JoinHandle<()>) {
     let (ours, theirs) = duplex(1 << 16);
-    let conn = Conn { app, peer: (Ipv4Addr::LOCALHOST, 9).into(), activity: Activity::begun() };
+    let conn = Conn { app: app.into(), peer: (Ipv4Addr::LOCALHOST, 9).into(), activity: Activity::begun() };
     let held = tokio::spawn(hold(Arc::new(http(&LIMITS)), ours, conn, CancellationToken::new(), patience));
     let mut client = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
     client.initial_stream_window_size(window);
@@ -223,7 +224,7 @@ async fn clients_that_ask_and_take_nothing_are_shown_out() {
     let (ours, mut theirs) = duplex(1 << 16);
     let begun = Instant::now();
     theirs.write_all(ASK).await.unwrap();
-    let conn = Conn { app, peer: (Ipv4Addr::LOCALHOST, 9).into(), activity: Activity::begun() };
+    let conn = Conn { app: app.into(), peer: (Ipv4Addr::LOCALHOST, 9).into(), activity: Activity::begun() };
     hold(Arc::new(http(&LIMITS)), ours, conn, CancellationToken::new(), Duration::from_secs(15)).await;
     // hyper takes one more piece into its own buffer whenever it is woken, until that is full.
     assert!((STALL..=3 * STALL).contains(&begun.elapsed()), "HTTP/1.1: {:?}", begun.elapsed());

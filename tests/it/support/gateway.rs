@@ -11,7 +11,8 @@ use http::header::HOST;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use loggia::clock::FixedClock;
-use loggia::http::{Body, Stack};
+use loggia::http::Body;
+use loggia::http::warm::Front;
 use loggia::imaging;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -24,7 +25,7 @@ pub(crate) const PUBLIC: &str = "http://iiif.example.org";
 
 /// A gateway with a cache of its own and a clock that moves only when told to.
 pub(crate) struct TestGateway {
-    stack: Stack,
+    stack: Front,
     clock: Arc<FixedClock>,
     dir: TempDir,
 }
@@ -169,7 +170,7 @@ fn pixels(png: &[u8]) -> Vec<[u8; 4]> {
     rgba.collect()
 }
 
-fn stack(file: &Path, clock: &Arc<FixedClock>) -> Stack {
+fn stack(file: &Path, clock: &Arc<FixedClock>) -> Front {
     let settings = loggia::cli::load(file).unwrap_or_else(|report| panic!("{report}"));
     loggia::assemble::in_process(&settings, clock.clone()).unwrap()
 }

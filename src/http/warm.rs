@@ -1,0 +1,226 @@
+//! Warm answers: given before, still allowed, given again as they were, without the stack.
+//!
+//! The stack decides about everything once. What it answered to a plain GET is kept with what the decision rests on; as
+//! long as that stands, the same question gets the same answer, under its own request id, with its own log line and
+//! counts. Whatever is not plain goes the long way.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, Either};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
+use tower::Service;
+use tracing::Span;
+
+use super::conditional::{Validator, not_modified};
+use super::observe::{Counts, Head, Line};
+use super::request_id::{self, X_REQUEST_ID};
+use super::{Body, Client, Proxies, Stack};
+use crate::serve::gate::{Gate, Standing};
+
+/// What an answer takes beside its body: its head, its name, the cache's own tables.
+const HEAD: u64 = 2048;
+/// How large most answers are. Only the size of the cache's tables is derived from it.
+const USUAL: u64 = 16 << 10;
+/// An answer larger than one in so many parts of the room would push out too much else.
+const SHARE: u64 = 16;
+
+/// Headers that the stack decides by.
+const DECIDING: [HeaderName; 5] = [AUTHORIZATION, COOKIE, CONTENT_LENGTH, TRANSFER_ENCODING, X_REQUEST_ID];
+
+/// The handler's word, in an answer's extensions, that it may be given again as long as a decision stands.
+#[derive(Clone, Debug)]
+pub(super) struct Repeatable {
+    /// The decision.
+    pub(super) standing: Standing,
+    /// The answer's body.
+    pub(super) body: Bytes,
+}
+
+/// Answers in memory, in front of the stack that makes them.
+#[derive(Debug)]
+pub struct Warm {
+    answers: Cache<Asked, Arc<Answer>, ByWeight>,
+    largest: u64,
+    gate: Gate,
+    proxies: Proxies,
+}
+
+/// What was asked: the address, and the headers that a document's form depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Asked {
+    path: Box<str>,
+    accept: Option<HeaderValue>,
+    encoding: Option<HeaderValue>,
+}
+
+#[derive(Hash)]
+struct AskedNow<'a> {
+    path: &'a str,
+    accept: Option<&'a HeaderValue>,
+    encoding: Option<&'a HeaderValue>,
+}
+
+impl Equivalent<Asked> for AskedNow<'_> {
+    fn equivalent(&self, key: &Asked) -> bool {
+        (self.path, self.accept, self.encoding) == (&*key.path, key.accept.as_ref(), key.encoding.as_ref())
+    }
+}
+
+#[derive(Debug)]
+struct Answer {
+    headers: HeaderMap,
+    body: Bytes,
+    standing: Standing,
+    head: Head,
+    counts: Counts,
+}
+
+#[derive(Clone, Debug)]
+struct ByWeight;
+
+impl Weighter<Asked, Arc<Answer>> for ByWeight {
+    fn weight(&self, asked: &Asked, answer: &Arc<Answer>) -> u64 {
+        HEAD + (asked.path.len() + answer.body.len()) as u64
+    }
+}
+
+impl Warm {
+    /// Room for so many bytes of answers. `gate` tells whether a decision stands.
+    pub fn new(bytes: u64, gate: Gate, proxies: Proxies) -> Self {
+        let usual = usize::try_from(bytes / USUAL).unwrap_or(usize::MAX);
+        let answers = Cache::with_weighter(usual, bytes, ByWeight);
+        Self { answers, largest: bytes / SHARE, gate, proxies }
+    }
+
+    /// The answer that was given before, if it may be given again.
+    fn get(&self, req: &Request<Body>) -> Option<Response<Body>> {
+        let asked = AskedNow::plainly(req)?;
+        let answer = self.answers.get(&asked)?;
+        if !self.gate.stands(&answer.standing) {
+            self.answers.remove(&asked);
+            return None;
+        }
+        Some(answer.again(req, &self.proxies))
+    }
+
+    /// Keeps an answer that its handler says may be given again.
+    fn keep(&self, asked: Option<Asked>, res: &mut Response<Body>) {
+        let Some(Repeatable { standing, body }) = res.extensions_mut().remove() else { return };
+        let Some(asked) = asked.filter(|_| res.status() == StatusCode::OK) else { return };
+        if body.len() as u64 > self.largest || res.headers().contains_key(CONTENT_ENCODING) {
+            return;
+        }
+        let mut headers = res.headers().clone();
+        headers.remove(X_REQUEST_ID);
+        let class = res.extensions().get().copied();
+        let source = res.extensions().get().cloned();
+        let head = Head::new(class, source, StatusCode::OK);
+        let counts = Counts::of(&head);
+        self.answers.insert(asked, Arc::new(Answer { headers, body, standing, head, counts }));
+    }
+}
+
+impl<'a> AskedNow<'a> {
+    /// `None` where the stack has something to decide besides: who asks, which method, whether the request is sound.
+    fn plainly(req: &'a Request<Body>) -> Option<Self> {
+        let (headers, uri) = (req.headers(), req.uri());
+        let special = || DECIDING.iter().any(|name| headers.contains_key(name));
+        let one_host = req.version() != Version::HTTP_11 || single(headers, &HOST)?.is_some();
+        if req.method() != Method::GET || uri.query().is_some() || !one_host || special() {
+            return None;
+        }
+        // Only documents come in several forms.
+        let (accept, encoding) = match uri.path().ends_with(".json") {
+            true => (single(headers, &ACCEPT)?, single(headers, &ACCEPT_ENCODING)?),
+            false => (None, None),
+        };
+        Some(Self { path: uri.path(), accept, encoding })
+    }
+
+    fn kept(&self) -> Asked {
+        Asked { path: self.path.into(), accept: self.accept.cloned(), encoding: self.encoding.cloned() }
+    }
+}
+
+/// The only line of a header, if there is one; outer `None` where there are several.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Option<&'a HeaderValue>> {
+    let mut lines = headers.get_all(name).into_iter();
+    let first = lines.next();
+    lines.next().is_none().then_some(first)
+}
+
+impl Answer {
+    fn again(&self, req: &Request<Body>, proxies: &Proxies) -> Response<Body> {
+        let id = request_id::random();
+        let mut line = Line::of(req, || (id.clone(), Client::of(req, proxies)));
+        let mut res = Response::new(Body::from(self.body.clone()));
+        *res.headers_mut() = self.headers.clone();
+        let known = Validator::on(&res).is_some_and(|validator| validator.known_to(req.headers()));
+        if known {
+            res = not_modified(res);
+            line.answered(Head { status: StatusCode::NOT_MODIFIED, ..self.head.clone() }, None);
+        } else {
+            line.answered(self.head.clone(), Some(self.counts.clone()));
+        }
+        res.headers_mut().insert(X_REQUEST_ID, id);
+        line.watch(Span::none(), res)
+    }
+}
+
+/// The whole gateway: warm answers, and the stack for all others.
+#[derive(Clone, Debug)]
+pub struct Front {
+    warm: Option<Arc<Warm>>,
+    stack: Stack,
+}
+
+impl Front {
+    /// `warm` in front of `stack`.
+    pub fn new(warm: Warm, stack: Stack) -> Self {
+        Self { warm: Some(Arc::new(warm)), stack }
+    }
+}
+
+impl From<Stack> for Front {
+    /// A stack that answers all by itself.
+    fn from(stack: Stack) -> Self {
+        Self { warm: None, stack }
+    }
+}
+
+/// A warm answer is there at once.
+type Answering = Either<Ready<Rescued>, BoxFuture<'static, Rescued>>;
+type Rescued = Result<Response<Body>, Infallible>;
+
+impl Service<Request<Body>> for Front {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, req: Request<Body>) -> Answering {
+        let Some(warm) = &self.warm else { return Either::Right(self.stack.call(req)) };
+        if let Some(res) = warm.get(&req) {
+            return Either::Left(ready(Ok(res)));
+        }
+        let (warm, asked) = (Arc::clone(warm), AskedNow::plainly(&req).map(|asked| asked.kept()));
+        let answer = self.stack.call(req);
+        Either::Right(Box::pin(async move {
+            let mut res = answer.await?;
+            warm.keep(asked, &mut res);
+            Ok(res)
+        }))
+    }
+}
