@@ -78,22 +78,29 @@ pub enum ServeError {
         /// What came instead. For the operator: it quotes the source, which may have said it in confidence.
         found: Option<String>,
     },
-    /// The item is not open, and its description failed. What was told of it earlier may have been told to more
-    /// people than may see it now, so it does not stand in.
-    #[error("{0}")]
-    Undescribed(Box<Self>),
-    /// What somebody wrote about an item cannot be read. It may say that the item is closed, so
-    /// nothing that was known before may stand in.
+    /// What is told of an item cannot be read. It may say that the item is closed, so nothing that was known before
+    /// may stand in for it.
     #[error("source `{name}`: {message}")]
     Unreadable {
         /// The source.
         name: String,
         /// Where and what.
         message: String,
+        /// What becomes of what was known before.
+        earlier: Earlier,
     },
     /// A fault of ours; the cause is for the log only.
     #[error("{0}")]
     Internal(Arc<dyn Error + Send + Sync>),
+}
+
+/// What becomes of an earlier answer, when a new one cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Earlier {
+    /// It is void: somebody meant to say something else.
+    Void,
+    /// It is kept for better days: the new one was nonsense.
+    Kept,
 }
 
 impl ServeError {
@@ -114,11 +121,12 @@ impl ServeError {
         match error {
             AdapterError::NotFound(id) | AdapterError::Denied(id) => Self::NotFound { kind, id },
             AdapterError::Unsupported(_) => Self::NotOffered(format!("source `{name}`: {message}")),
-            AdapterError::Undescribed(error) => {
-                Self::Undescribed(Box::new(Self::from_adapter(&name, kind, *error)))
-            }
             AdapterError::Upstream(error) => Self::from_upstream(name, &error),
-            AdapterError::Description { .. } => Self::Unreadable { name, message },
+            AdapterError::Description { .. } | AdapterError::Unclear(_) => {
+                Self::Unreadable { name, message, earlier: Earlier::Void }
+            }
+            AdapterError::Senseless(_) => Self::Unreadable { name, message, earlier: Earlier::Kept },
+            AdapterError::TooSlow { .. } => Self::Timeout { name, message },
             AdapterError::Io { .. } => Self::Unreachable { name, message, retry_after },
             error if error.is_temporary() => Self::Unreachable { name, message, retry_after },
             AdapterError::Field { adapter, item, field, expected, found } => {

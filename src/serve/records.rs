@@ -133,8 +133,8 @@ impl Records {
     /// The description of an item. While its source does not answer, an older one is told.
     pub async fn get(&self, source: &Arc<Source>, id: &ItemId) -> Result<Arc<Known>, ServeError> {
         let (asked, item) = (Arc::clone(source), id.clone());
-        let ask = || async move {
-            let told = asked.adapter.record(&item).await;
+        let ask = |heard| async move {
+            let told = asked.adapter.record(&item, &heard).await;
             told.map(Known::from).map_err(|error| ServeError::from_adapter(&asked.name, "item", error))
         };
         self.remembered.get(source, id.as_str(), ask).await
