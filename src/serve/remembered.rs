@@ -149,19 +149,30 @@ where
             self.memory.insert(name, State::Told(told.clone()));
             return Ok(told);
         }
-        let outcome = self.ask(source, &name, &mut earlier, &heard, ask).await;
+        earlier.take_if(|told| told.age(now) >= good(source));
+        let outcome = self.ask(source, &name, earlier.as_ref(), &heard, ask).await;
         let label = if outcome.is_ok() { "ok" } else { "error" };
-        ::metrics::counter!(metrics::ASKED, "source" => source.name.clone(), "kind" => self.kind, "outcome" => label)
-            .increment(1);
-        match outcome {
+        let told = match outcome {
             Ok(value) => {
                 let told = Told { value: Arc::new(value), at: now };
                 self.write(source, &name.1, &told).await;
                 self.memory.insert(name, State::Told(told.clone()));
                 Ok(told)
             }
-            Err(error) => self.instead(source, name, earlier, error).await,
-        }
+            Err(error) => {
+                // Forgotten when the word was heard, which was none.
+                if let (ServeError::Unreadable { earlier: Earlier::Kept, .. }, Some(told)) =
+                    (&error, &earlier)
+                {
+                    self.write(source, &name.1, told).await;
+                }
+                earlier.take_if(|_| heard.access() > Some(Access::Open));
+                self.instead(source, name, earlier, error).await
+            }
+        };
+        ::metrics::counter!(metrics::ASKED, "source" => source.name.clone(), "kind" => self.kind, "outcome" => label)
+            .increment(1);
+        told
     }
 
     /// Asks, and lets an earlier answer stand in when that takes long; until something is heard against it.
@@ -169,25 +180,22 @@ where
         &self,
         source: &Source,
         name: &Name,
-        earlier: &mut Option<Told<V>>,
+        earlier: Option<&Told<V>>,
         heard: &Heard,
         ask: impl Future<Output = Result<V, ServeError>>,
     ) -> Result<V, ServeError> {
-        let now = self.clock.now();
-        earlier.take_if(|told| told.age(now) >= good(source));
         let (mut ask, mut patience) = (pin!(ask), pin!(sleep(PATIENCE)));
-        while let Some(told) = &earlier {
+        while let Some(told) = earlier {
             tokio::select! {
                 biased;
                 access = heard.stricter(Access::Open) => {
-                    *earlier = None;
                     self.withdraw(source, name, access).await;
+                    break;
                 }
                 outcome = &mut ask => {
                     // The word and a failure may come at once.
-                    if let Some(access) = heard.access().filter(|access| *access > Access::Open) {
-                        *earlier = None;
-                        self.void(source, name, access).await;
+                    if heard.access() > Some(Access::Open) {
+                        self.forget(source, &name.1).await;
                     }
                     return outcome;
                 }
@@ -210,15 +218,7 @@ where
             }
             Verdict::Allowed | Verdict::NeedsLogin => _ = self.memory.remove(name),
         }
-        self.void(source, name, access).await;
-    }
-
-    /// Forgets what was known before that word; but that nothing makes sense may be no word about the item. The
-    /// outcome will tell.
-    async fn void(&self, source: &Source, name: &Name, access: Access) {
-        if access != Access::Unknown {
-            self.forget(source, &name.1).await;
-        }
+        self.forget(source, &name.1).await;
     }
 
     /// Tells an earlier answer for a while.

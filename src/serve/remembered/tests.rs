@@ -57,7 +57,9 @@ impl Script {
         let ask = |heard: Heard| async move {
             asked.fetch_add(1, Ordering::SeqCst);
             word.into_iter().for_each(|word| heard.note(word));
-            sleep(slow).await;
+            if !slow.is_zero() {
+                sleep(slow).await;
+            }
             answers.lock().unwrap().pop_front().expect("asked more often than the test says")
         };
         self.remembered.get(&self.source, "id", ask).await.map(|value| (*value).clone())
