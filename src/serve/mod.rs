@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::adapter::AdapterError;
 use crate::imaging::ImagingError;
-use crate::upstream::UpstreamError;
+use crate::upstream::{Halt, UpstreamError};
 
 pub mod cache;
 pub mod collections;
@@ -147,6 +147,7 @@ impl ServeError {
             UpstreamError::BreakerOpen { .. } => "it failed repeatedly and is left alone for a while",
             UpstreamError::Busy { .. } => "too many requests wait for it",
             UpstreamError::HostRefused { .. } => "it sends us to an address that may not be asked",
+            UpstreamError::Redirected { halt: Halt::TooMany, .. } => "it redirects in circles",
             UpstreamError::Redirected { .. } => "it redirects elsewhere",
             UpstreamError::BodyTooLarge { .. } => "its answer is too long",
             UpstreamError::Cut { .. } => "its answer broke off",
@@ -155,9 +156,9 @@ impl ServeError {
         match error {
             // Said once already, by what came before.
             UpstreamError::BreakerOpen { .. } | UpstreamError::Busy { .. } => {
-                tracing::debug!(%error, "a source is not asked")
+                tracing::debug!(source = %name, %error, "a source is not asked")
             }
-            _ => tracing::warn!(%error, "a source gave no answer"),
+            _ => tracing::warn!(source = %name, %error, "a source gave no answer"),
         }
         let message = said.to_owned();
         match error {
