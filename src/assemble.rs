@@ -6,14 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use futures_util::{StreamExt, stream};
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::adapter::Adapter;
 use crate::adapter::catalogue::Driver;
 use crate::adapter::declared::{Declared, Definition};
 use crate::adapter::folder::Folder;
-use crate::adapter::record::ItemId;
+use crate::adapter::record::{Image, ItemId};
+use crate::adapter::{Adapter, Heard};
 use crate::clock::{Clock, SystemClock};
 use crate::http::app::App;
 use crate::http::health::{Exposure, Health, Readiness};
@@ -30,7 +32,7 @@ use crate::serve::originals::Originals;
 use crate::serve::pictures::Pictures;
 use crate::serve::present::{Defaults, Presenter, Uris};
 use crate::serve::pyramids::Pyramids;
-use crate::serve::records::Records;
+use crate::serve::records::{Known, Records};
 use crate::serve::render::{Render, derivatives};
 use crate::serve::source::{Source, Sources};
 use crate::settings::Settings;
@@ -39,13 +41,16 @@ use crate::store::{Disk, Files, Memory, Tiered};
 use crate::telemetry;
 use crate::upstream::Upstream;
 
+/// Headers that a probe reads at the same time.
+const PROBES: usize = 16;
+
 /// Listens and answers until `stop` ends, then lets running requests finish. `started` is told
-/// the address once everything is in place.
+/// the address, and that of the operators' listener where there is one, once everything is in place.
 pub async fn serve(
     settings: &Settings,
     metrics: PrometheusHandle,
     stop: impl Future<Output = ()>,
-    started: impl FnOnce(SocketAddr, &PublicUrl),
+    started: impl FnOnce(SocketAddr, Option<SocketAddr>, &PublicUrl),
 ) -> anyhow::Result<()> {
     let server = &settings.server;
     let listener = listen::bind(server.listen).await?;
@@ -54,6 +59,7 @@ pub async fn serve(
         None => None,
     };
     let address = listener.local_addr()?;
+    let operators_at = admin.as_ref().map(TcpListener::local_addr).transpose()?;
     let public = server.public_url(address);
     let (parts, ready) = parts(settings, &public, Arc::new(SystemClock))?;
     let outer = |exposure| {
@@ -70,7 +76,7 @@ pub async fn serve(
             listen::serve(listener, operators, server.into(), stopping.cancelled()).await;
         }
     };
-    started(address, &public);
+    started(address, operators_at, &public);
     let ended = async {
         stop.await;
         tracing::info!("stopping: no new connections, running requests may finish");
@@ -109,27 +115,55 @@ pub struct Probed {
     pub record: serde_json::Value,
     /// The manifest that viewers would get, 3.0.
     pub manifest: serde_json::Value,
+    /// How many of its images can be read.
+    pub readable: usize,
+    /// The others, and why each cannot.
+    pub unreadable: Vec<(String, String)>,
 }
 
-/// Asks one source for one item.
+/// Asks one source for one item, and reads the header of each of its images, whatever sizes the source tells.
 pub async fn probe(settings: &Settings, name: &str, item: &str) -> anyhow::Result<Probed> {
     // A cache of its own: the one of the settings may belong to a gateway that runs.
     let scratch = tempfile::tempdir()?;
-    let mut settings = settings.clone();
-    settings.cache.dir = scratch.path().to_owned();
+    let (clock, limits) = (Arc::new(SystemClock), settings.limits.limits());
+    let originals = Files::open_dir("originals", scratch.path(), *settings.cache.disk)?;
+    let store = Arc::new(Memory::new("memory", *settings.cache.memory));
+    let originals = Originals::new(originals, limits.memory / 4);
+    let facts = Facts::new(store.clone(), originals, limits, clock.clone());
+    let sources = sources(settings)?;
+    let source = sources.get(name)?;
+
+    let known = Known::from(source.adapter.record(&ItemId::from(item), &Heard::default()).await?);
+    let images = known.record().canvases.iter().filter_map(|canvas| canvas.image.as_ref());
+    let read: Vec<_> = images.map(|image| read(&facts, source, &known, image)).collect();
+    let read: Vec<_> = stream::iter(read).buffered(PROBES).collect().await;
+    let described = Records::new(store, facts, clock).described(source, &known).await?;
     let public = settings.server.public_url(settings.server.listen);
-    let (parts, _) = parts(&settings, &public, Arc::new(SystemClock))?;
-    let source = parts.gate.sources().get(name)?;
-    let described = parts.gate.ask(source, &ItemId::from(item)).await?;
     let presenter = Presenter {
         version: Version::V3,
-        uris: &parts.uris,
+        uris: &Uris::new(public.as_str()),
         source: name,
         defaults: &source.defaults,
         limits: source.image.limits(),
     };
-    let manifest = presenter.manifest(&described.record);
-    Ok(Probed { record: serde_json::to_value(&described.record)?, manifest })
+    Ok(Probed {
+        record: serde_json::to_value(&described.record)?,
+        manifest: presenter.manifest(&described.record),
+        readable: read.iter().filter(|read| read.is_ok()).count(),
+        unreadable: read.into_iter().filter_map(Result::err).collect(),
+    })
+}
+
+/// Reads the header of an image. What clients are told of a failure names no host; an operator hears the cause.
+async fn read(
+    facts: &Facts,
+    source: &Arc<Source>,
+    known: &Known,
+    image: &Image,
+) -> Result<(), (String, String)> {
+    let Err(error) = facts.get(source, image, known.version_of(image)).await else { return Ok(()) };
+    let cause = source.adapter.media(&image.media, Some(0..1)).await.err().map(|cause| cause.to_string());
+    Err((image.media.to_string(), cause.unwrap_or_else(|| error.to_string())))
 }
 
 /// What the handlers work with, and whether it is all there yet.

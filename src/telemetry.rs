@@ -41,6 +41,14 @@ pub struct Settings {
     pub level: Level,
 }
 
+impl Settings {
+    /// For a command that soon ends: the life of its process is no news unless somebody asked for it.
+    pub fn brief(&self) -> Self {
+        let level = if self.level == Level::default() { Level("warn".into()) } else { self.level.clone() };
+        Self { level, ..self.clone() }
+    }
+}
+
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -12,10 +12,12 @@ use http::StatusCode;
 pub mod catalogue;
 pub mod declared;
 pub mod folder;
+mod heard;
 pub mod input;
 pub mod record;
 
 use crate::upstream::UpstreamError;
+pub use heard::Heard;
 use record::{Collection, Cursor, ItemId, Leaf, Listed, MediaId, Page, Record};
 
 /// What an adapter can do. The behaviour suite holds it to its word, both ways: what is
@@ -48,8 +50,9 @@ pub trait Adapter: Send + Sync + Debug + 'static {
         None
     }
 
-    /// The description of one item, freshly asked for.
-    async fn record(&self, id: &ItemId) -> Result<Record, AdapterError>;
+    /// The description of one item, freshly asked for. An adapter that learns who may see the item before it knows
+    /// the rest says so in `heard`: a word stricter than *open* holds at once.
+    async fn record(&self, id: &ItemId, heard: &Heard) -> Result<Record, AdapterError>;
 
     /// The item that a media id belongs to; pure. Every decision about its pixels uses that
     /// item's record. `None`: no item of this source can have such a media id, it stays closed.
@@ -145,10 +148,21 @@ pub enum AdapterError {
         /// When that makes sense, where it says so.
         retry_after: Option<Duration>,
     },
-    /// The item is not open, as the source said before the rest of its description failed. What was told of it
-    /// earlier may have been told to more people than may see it now.
-    #[error("{0} (the item is not open)")]
-    Undescribed(Box<Self>),
+    /// The source does not say who may see the item, and not all of its answers came: nothing of it may be shown.
+    #[error("{0} (nor does the source say who may see the item)")]
+    Unclear(Box<Self>),
+    /// All answers came, and they neither say who may see the item nor describe one. Nothing of it may be shown,
+    /// but that is no word about the item either.
+    #[error("{0} (nor does the source say who may see the item)")]
+    Senseless(Box<Self>),
+    /// The answers of the source took too long, all together.
+    #[error("the source did not describe `{item}` within {after:?}")]
+    TooSlow {
+        /// The item.
+        item: String,
+        /// How long we waited.
+        after: Duration,
+    },
     /// The source could not be asked.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
@@ -178,7 +192,6 @@ impl AdapterError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } | Self::Later { retry_after, .. } => *retry_after,
-            Self::Undescribed(error) => error.retry_after(),
             Self::Upstream(error) => error.retry_after(),
             _ => None,
         }
@@ -190,8 +203,7 @@ impl AdapterError {
             Self::Status { status, .. } => {
                 status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
             }
-            Self::Later { .. } => true,
-            Self::Undescribed(error) => error.is_temporary(),
+            Self::Later { .. } | Self::TooSlow { .. } => true,
             Self::Upstream(error) => error.is_temporary(),
             _ => false,
         }

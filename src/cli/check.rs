@@ -29,7 +29,11 @@ impl Check {
 
 fn summary(settings: &Settings, out: &mut impl Write) -> std::io::Result<()> {
     let Settings { server, cache, sources, .. } = settings;
-    writeln!(out, "  listens at  {}, known as {}", server.listen, server.public_url(server.listen))?;
+    let known = match server.knows_its_address() {
+        true => format!("known as {}", server.public_url(server.listen)),
+        false => "known as soon as it has a port".to_owned(),
+    };
+    writeln!(out, "  listens at  {}, {known}", server.listen)?;
     writeln!(out, "  keeps       {} in memory, {} in {}", cache.memory, cache.disk, cache.dir.display())?;
     let widest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or_default();
     let names = widest(&mut sources.keys().map(String::len));

@@ -1,7 +1,7 @@
 //! The commands, one file each, and the exit codes that scripts can rely on.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,6 +28,7 @@ Exit codes:
   64  the command line is wrong; `probe`: there is no such source
   69  a source does not answer, or not as its adapter expects
   70  a fault of the gateway itself
+  71  `serve`: the address cannot be listened on, another process may have it
   78  the settings are wrong; every mistake is printed with its place";
 
 /// Stand in front of an asset-management system or repository and make it speak IIIF.
@@ -76,6 +77,8 @@ pub enum Exit {
     Unavailable = 69,
     /// A fault of the gateway itself.
     Internal = 70,
+    /// The address cannot be listened on.
+    Address = 71,
     /// The settings are wrong.
     Settings = 78,
 }
@@ -101,6 +104,9 @@ pub enum Failure {
     /// The system refused something.
     #[error("{0}")]
     System(#[from] std::io::Error),
+    /// The address cannot be listened on.
+    #[error("{0}")]
+    Address(String),
     /// Whatever else went wrong, with its causes.
     #[error("{0}")]
     Other(String),
@@ -108,16 +114,7 @@ pub enum Failure {
 
 impl Failure {
     fn other(error: impl Into<anyhow::Error>) -> Self {
-        let mut told = String::new();
-        for cause in error.into().chain().map(ToString::to_string) {
-            match told.as_str() {
-                "" => told = cause,
-                // Some say themselves what caused them.
-                already if already.ends_with(&cause) => {}
-                _ => told += &format!(": {cause}"),
-            }
-        }
-        Self::Other(told)
+        Self::Other(chain(error))
     }
 
     /// What the shell is told.
@@ -126,9 +123,24 @@ impl Failure {
             Self::Settings(_) => Exit::Settings,
             Self::Usage(_) => Exit::Usage,
             Self::Source(_) => Exit::Unavailable,
+            Self::Address(_) => Exit::Address,
             Self::System(_) | Self::Other(_) => Exit::Other,
         }
     }
+}
+
+/// An error with its causes.
+fn chain(error: impl Into<anyhow::Error>) -> String {
+    let mut told = String::new();
+    for cause in error.into().chain().map(ToString::to_string) {
+        match told.as_str() {
+            "" => told = cause,
+            // Some say themselves what caused them.
+            already if already.ends_with(&cause) => {}
+            _ => told += &format!(": {cause}"),
+        }
+    }
+    told
 }
 
 impl Arguments {
@@ -154,6 +166,8 @@ impl Arguments {
 pub fn end(command: impl FnOnce() -> Result<(), Failure>) -> Exit {
     match panic::catch_unwind(AssertUnwindSafe(command)) {
         Ok(Ok(())) => Exit::Done,
+        // Whoever reads no further has what they wanted.
+        Ok(Err(Failure::System(error))) if error.kind() == ErrorKind::BrokenPipe => Exit::Done,
         Ok(Err(failure)) => {
             // A closed standard error changes nothing about how it went.
             let _ = writeln!(std::io::stderr(), "{failure}");

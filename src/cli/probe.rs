@@ -1,13 +1,14 @@
 //! `loggia probe`: ask a source for one item and show what comes of it.
 
-use std::io::Write;
+use std::io::{Write, stderr};
 
 use super::{Config, Failure};
-use crate::assemble;
+use crate::adapter::AdapterError;
 use crate::serve::ServeError;
 use crate::settings::Settings;
 use crate::settings::load::Environment;
 use crate::settings::problem::{Key, Problem};
+use crate::{assemble, telemetry};
 
 /// Arguments of `probe`.
 #[derive(Debug, clap::Args)]
@@ -30,18 +31,38 @@ impl Probe {
             let unknown = Problem::unlisted(Key::default(), "source", &self.source, &names);
             return Err(Failure::Usage(unknown.paragraph()));
         }
+        telemetry::log(&settings.log.brief()).map_err(Failure::other)?;
         let probed = super::runtime()?.block_on(assemble::probe(&settings, &self.source, &self.id));
         let probed = probed.map_err(|error| self.failure(error))?;
         writeln!(out, "record\n{:#}\n\nmanifest\n{:#}", probed.record, probed.manifest)?;
-        Ok(())
+        if !settings.server.knows_its_address() {
+            writeln!(
+                stderr(),
+                "note: `server.listen` leaves the port to the system, so addresses in this manifest have port 0"
+            )?;
+        }
+        for (media, why) in &probed.unreadable {
+            writeln!(stderr(), "not readable: `{media}`: {why}")?;
+        }
+        match probed.unreadable.is_empty() || probed.readable > 0 {
+            true => Ok(()),
+            false => Err(Failure::Source(format!("no image of `{}` can be read", self.id))),
+        }
     }
 
     /// That there is no such item is an answer.
     fn failure(&self, error: anyhow::Error) -> Failure {
-        match error.downcast_ref::<ServeError>() {
-            Some(ServeError::NotFound { .. }) => Failure::Other(format!("source `{}`: {error}", self.source)),
-            Some(ServeError::Internal(_)) | None => Failure::other(error),
-            Some(answered) => Failure::Source(answered.to_string()),
+        let Self { source, id, .. } = self;
+        match (error.downcast_ref(), error.downcast_ref()) {
+            (Some(AdapterError::NotFound(_)), _) => {
+                Failure::Other(format!("source `{source}`: there is no item `{id}`"))
+            }
+            (Some(AdapterError::Denied(_)), _) => Failure::Other(format!("source `{source}`: {error}")),
+            // They name it themselves.
+            (Some(AdapterError::Upstream(_)), _) => Failure::Source(error.to_string()),
+            (Some(_), _) => Failure::Source(format!("source `{source}`: {error}")),
+            (None, None | Some(ServeError::Internal(_))) => Failure::other(error),
+            (None, Some(_)) => Failure::Source(error.to_string()),
         }
     }
 }

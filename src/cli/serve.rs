@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Config, Failure};
+use super::{Config, Failure, chain};
 use crate::http::PublicUrl;
+use crate::http::listen::ListenError;
 use crate::iiif::address::{Address, Place};
 use crate::iiif::presentation::Version;
 use crate::serve::present::Uris;
@@ -34,7 +35,8 @@ impl Serve {
         let runtime = super::runtime()?;
         let served = runtime.block_on(async {
             let upkeep = tokio::spawn(telemetry::upkeep(metrics.clone()));
-            let started = |address, public: &PublicUrl| announce(&settings, address, public, out);
+            let started =
+                |address, operators, public: &PublicUrl| announce(&settings, address, operators, public, out);
             let served = assemble::serve(&settings, metrics, stop()?, started).await;
             upkeep.abort();
             served.map_err(failure)
@@ -47,9 +49,12 @@ impl Serve {
 
 /// The folder is the one thing that only `serve` makes; the store knows it, but not its key.
 fn failure(error: anyhow::Error) -> Failure {
-    match error.downcast_ref::<StoreError>() {
-        Some(error) => Failure::Other(format!("`cache.dir`: {error}")),
-        None => Failure::other(error),
+    if let Some(error) = error.downcast_ref::<StoreError>() {
+        return Failure::Other(format!("`cache.dir`: {error}"));
+    }
+    match error.is::<ListenError>() {
+        true => Failure::Address(chain(error)),
+        false => Failure::other(error),
     }
 }
 
@@ -66,10 +71,20 @@ fn stop() -> Result<impl Future<Output = ()>, Failure> {
 }
 
 /// What to open now. A closed standard output is no reason not to serve.
-fn announce(settings: &Settings, address: SocketAddr, public: &PublicUrl, out: &mut impl Write) {
+fn announce(
+    settings: &Settings,
+    address: SocketAddr,
+    operators: Option<SocketAddr>,
+    public: &PublicUrl,
+    out: &mut impl Write,
+) {
     let uris = Uris::new(public.as_str());
     let collection = |place| uris.print(&Address::Collection { version: Version::V3, place, part: None });
-    let mut lines = format!("Loggia listens at {address}, known as {public}\n\n");
+    let mut lines = format!("Loggia listens at {address}, known as {public}\n");
+    if let Some(operators) = operators {
+        lines += &format!("For operators it listens at {operators}\n");
+    }
+    lines += "\n";
     lines += &format!("  everything      {}\n", collection(Place::Top));
     for name in settings.sources.keys() {
         lines += &format!("  {name:<14}  {}\n", collection(Place::Source { source: name.clone() }));
@@ -96,9 +111,11 @@ mod tests {
         std::fs::write(&file, text).unwrap();
         let settings = Settings::load(&file, &Environment::default()).unwrap();
         let (address, mut out) = (settings.server.listen, Vec::new());
-        announce(&settings, address, &settings.server.public_url(address), &mut out);
+        let operators = SocketAddr::from(([127, 0, 0, 1], 9090));
+        announce(&settings, address, Some(operators), &settings.server.public_url(address), &mut out);
         let out = String::from_utf8(out).unwrap();
-        assert!(out.starts_with("Loggia listens at 0.0.0.0:80, known as http://127.0.0.1:80\n"), "{out}");
+        let first = "Loggia listens at 0.0.0.0:80, known as http://127.0.0.1:80\nFor operators it listens at 127.0.0.1:9090\n\n";
+        assert!(out.starts_with(first), "{out}");
         let note = out.split_once("\nnote: ").unwrap().1;
         assert!(note.contains("`server.public_url`") && note.contains("`http://127.0.0.1:80`"), "{note}");
     }

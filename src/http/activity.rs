@@ -19,7 +19,7 @@ use super::Body;
 /// A client that takes nothing of an answer for so long has gone, or means harm.
 pub(super) const STALL: Duration = Duration::from_secs(60);
 /// What is handed over at once. More would lie in buffers where nobody sees whether the client takes it.
-const PIECE: usize = 64 * 1024;
+pub(super) const PIECE: usize = 64 * 1024;
 
 /// One connection's. Clones see the same.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
-use http::{Request, Response, request};
+use http::{Method, Request, Response, request};
 use tower::Service;
 
 use super::handlers::{documents, image, info};
@@ -28,6 +28,8 @@ impl App {
         let address = Address::parse(asked.uri.path());
         let labels = address.as_ref().map_or((RouteClass("unknown"), None), labels);
         let outcome = match address {
+            // It names a host where others name a path.
+            _ if asked.method == Method::CONNECT => Err(Problem::method(method::GET_ONLY)),
             Ok(address) => self.route(address, &asked).await,
             Err(AddressError::Malformed(error)) => Err(Problem::new(Kind::Syntax, error.to_string())),
             Err(error @ AddressError::NotFound(_)) => Err(Problem::new(Kind::NotFound, error.to_string())),

@@ -45,6 +45,14 @@ impl Body {
         }
     }
 
+    /// The bytes, if they are all there.
+    pub(super) fn whole(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Kind::Whole(bytes) => Some(bytes),
+            Kind::Empty | Kind::Boxed(_) => None,
+        }
+    }
+
     /// The same bytes; an error ends them when the next piece takes longer than `patience` to come.
     pub fn within(self, patience: Duration) -> Self {
         match self.0 {

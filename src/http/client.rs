@@ -20,9 +20,6 @@ const TRACES: [HeaderName; 6] = [
     http::header::VIA,
 ];
 
-/// Nobody's address: it lies in no network that a rule could name.
-const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-
 /// The other end of the connection; the listener tells it with every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
@@ -48,12 +45,17 @@ pub enum Route {
 }
 
 impl Client {
+    /// Nobody's address: it lies in no network that a rule could name.
+    pub(super) const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
     /// Nobody that we know.
-    pub(super) const UNKNOWN: Self = Self { peer: UNKNOWN, address: UNKNOWN, route: Route::Forwarded };
+    pub(super) const NOBODY: Self =
+        Self { peer: Self::UNKNOWN, address: Self::UNKNOWN, route: Route::Forwarded };
 
     /// Finds out who sends `req`.
     pub(super) fn of(req: &Request<Body>, proxies: &Proxies) -> Self {
-        let peer = req.extensions().get::<Peer>().map_or(UNKNOWN, |Peer(peer)| peer.ip().to_canonical());
+        let peer =
+            req.extensions().get::<Peer>().map_or(Client::UNKNOWN, |Peer(peer)| peer.ip().to_canonical());
         let headers = req.headers();
         let forwarded = TRACES.iter().any(|name| headers.contains_key(name));
         Self {
@@ -78,14 +80,14 @@ fn address(peer: IpAddr, headers: &HeaderMap, proxies: &Proxies) -> IpAddr {
         (None, None) => peer,
         (Some(one), None) | (None, Some(one)) => one,
         (Some(one), Some(other)) if one == other => one,
-        _ => UNKNOWN,
+        _ => Client::UNKNOWN,
     }
 }
 
 fn rightmost(hops: Vec<Option<IpAddr>>, proxies: &Proxies) -> IpAddr {
     let client = hops.iter().rev().find(|hop| hop.is_none_or(|address| !proxies.contain(address)));
     // All of them trusted: the request began at the first of them.
-    client.or(hops.first()).copied().flatten().unwrap_or(UNKNOWN)
+    client.or(hops.first()).copied().flatten().unwrap_or(Client::UNKNOWN)
 }
 
 /// The addresses in all lines of one header, nearest proxy last; `None` where one is hidden or broken.

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use http::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, ETAG, LINK, RETRY_AFTER, WARNING,
-};
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, ETAG, LINK, RETRY_AFTER};
 use http::{HeaderName, Method};
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
@@ -14,17 +12,8 @@ use super::request_id::X_REQUEST_ID;
 const MAX_AGE: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// What a script on another site may read besides the few headers that are always open to it.
-const EXPOSED: [HeaderName; 9] = [
-    ACCEPT_RANGES,
-    CONTENT_LENGTH,
-    CONTENT_LOCATION,
-    CONTENT_RANGE,
-    ETAG,
-    LINK,
-    RETRY_AFTER,
-    WARNING,
-    X_REQUEST_ID,
-];
+const EXPOSED: [HeaderName; 8] =
+    [ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, ETAG, LINK, RETRY_AFTER, X_REQUEST_ID];
 
 /// Any origin, without credentials (*Image API 3.0, 7.1*).
 ///

@@ -44,7 +44,7 @@ pub(super) async fn observed(req: Request<Body>, inner: Inner) -> Response<Body>
     let span = span(&req);
     let mut line = Line::of(&req, || {
         let id = req.extensions().get::<RequestId>().map(|id| id.header_value().clone());
-        let client = req.extensions().get().copied().unwrap_or(Client::UNKNOWN);
+        let client = req.extensions().get().copied().unwrap_or(Client::NOBODY);
         (id.unwrap_or(HeaderValue::from_static("")), client)
     });
     let res = inner.run(req).instrument(span.clone()).await;

@@ -38,6 +38,11 @@ impl Settings {
     pub fn public_url(&self, listen: SocketAddr) -> PublicUrl {
         self.public_url.clone().unwrap_or_else(|| listen.into())
     }
+
+    /// Whether clients' address is known before the system has picked a port.
+    pub fn knows_its_address(&self) -> bool {
+        self.public_url.is_some() || self.listen.port() != 0
+    }
 }
 
 impl Default for Settings {

@@ -63,7 +63,7 @@ impl Collections {
     /// A collection. While its source does not answer, an older state of it is told.
     pub async fn get(&self, source: &Arc<Source>, leaf: &Leaf) -> Result<Arc<Collected>, ServeError> {
         let (this, asked, wanted) = (self.clone(), Arc::clone(source), leaf.clone());
-        let ask = move || async move { this.read(&asked, &wanted).await };
+        let ask = move |_| async move { this.read(&asked, &wanted).await };
         self.remembered.get(source, leaf.as_str(), ask).await
     }
 
@@ -193,7 +193,7 @@ mod tests {
 
     use super::*;
     use crate::adapter::record::{Access, ItemId, Listed, MediaId};
-    use crate::adapter::{Abilities, Adapter, Media};
+    use crate::adapter::{Abilities, Adapter, Heard, Media};
     use crate::serve::source::tests::source;
 
     /// By the cursor of a page, its rows and the cursor of the next one.
@@ -212,7 +212,7 @@ mod tests {
             Abilities { listing: true, ..Abilities::default() }
         }
 
-        async fn record(&self, id: &ItemId) -> Result<Record, AdapterError> {
+        async fn record(&self, id: &ItemId, _: &Heard) -> Result<Record, AdapterError> {
             Err(AdapterError::NotFound(id.to_string()))
         }
 

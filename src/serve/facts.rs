@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
+use tracing::{Instrument, error_span};
 
 use super::ServeError;
 use super::flight::Flights;
@@ -142,7 +143,9 @@ impl Facts {
             return Err(refusal.error);
         }
         let (this, source) = (self.clone(), Arc::clone(source));
-        self.flights.join(name.clone(), move || async move { this.learn(&source, name).await }).await
+        let span = error_span!("file", source = %source.name, id = %image.media);
+        let learn = |name| async move { this.learn(&source, name).await };
+        self.flights.join(name.clone(), move || learn(name).instrument(span)).await
     }
 
     /// Whether an image was none when it was last looked at: its source's word for it is worth nothing.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
+use tracing::{Instrument, Span};
 
 use super::ServeError;
 
@@ -86,13 +87,16 @@ where
         F: Future<Output = Result<V, ServeError>> + Send + 'static,
     {
         let gone = Arrival { key, running: Arc::clone(&self.running) };
+        // What goes wrong is logged under the request that wanted it first.
+        let work = async move {
+            let _gone = gone;
+            work.await
+        }
+        .instrument(Span::current());
         // The task begins when somebody first waits for it, and so not under the lock: a runtime
         // that is closing drops a new task at once, and dropping it takes the lock.
         let landing = async move {
-            let task = tokio::spawn(async move {
-                let _gone = gone;
-                work.await
-            });
+            let task = tokio::spawn(work);
             task.await.unwrap_or_else(|error| Err(ServeError::internal(error)))
         };
         landing.boxed().shared()

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::adapter::AdapterError;
 use crate::imaging::ImagingError;
-use crate::upstream::UpstreamError;
+use crate::upstream::{Halt, UpstreamError};
 
 pub mod cache;
 pub mod collections;
@@ -80,22 +80,29 @@ pub enum ServeError {
         /// What came instead. For the operator: it quotes the source, which may have said it in confidence.
         found: Option<String>,
     },
-    /// The item is not open, and its description failed. What was told of it earlier may have been told to more
-    /// people than may see it now, so it does not stand in.
-    #[error("{0}")]
-    Undescribed(Box<Self>),
-    /// What somebody wrote about an item cannot be read. It may say that the item is closed, so
-    /// nothing that was known before may stand in.
+    /// What is told of an item cannot be read. It may say that the item is closed, so nothing that was known before
+    /// may stand in for it.
     #[error("source `{name}`: {message}")]
     Unreadable {
         /// The source.
         name: String,
         /// Where and what.
         message: String,
+        /// What becomes of what was known before.
+        earlier: Earlier,
     },
     /// A fault of ours; the cause is for the log only.
     #[error("{0}")]
     Internal(Arc<dyn Error + Send + Sync>),
+}
+
+/// What becomes of an earlier answer, when a new one cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Earlier {
+    /// It is void: somebody meant to say something else.
+    Void,
+    /// It is kept for better days: the new one was nonsense.
+    Kept,
 }
 
 impl ServeError {
@@ -116,11 +123,12 @@ impl ServeError {
         match error {
             AdapterError::NotFound(id) | AdapterError::Denied(id) => Self::NotFound { kind, id },
             AdapterError::Unsupported(_) => Self::NotOffered(format!("source `{name}`: {message}")),
-            AdapterError::Undescribed(error) => {
-                Self::Undescribed(Box::new(Self::from_adapter(&name, kind, *error)))
-            }
             AdapterError::Upstream(error) => Self::from_upstream(name, &error),
-            AdapterError::Description { .. } => Self::Unreadable { name, message },
+            AdapterError::Description { .. } | AdapterError::Unclear(_) => {
+                Self::Unreadable { name, message, earlier: Earlier::Void }
+            }
+            AdapterError::Senseless(_) => Self::Unreadable { name, message, earlier: Earlier::Kept },
+            AdapterError::TooSlow { .. } => Self::Timeout { name, message },
             AdapterError::Io { .. } => Self::Unreachable { name, message, retry_after },
             error if error.is_temporary() => Self::Unreachable { name, message, retry_after },
             AdapterError::Field { adapter, item, field, expected, found } => {
@@ -141,6 +149,7 @@ impl ServeError {
             UpstreamError::BreakerOpen { .. } => "it failed repeatedly and is left alone for a while",
             UpstreamError::Busy { .. } => "too many requests wait for it",
             UpstreamError::HostRefused { .. } => "it sends us to an address that may not be asked",
+            UpstreamError::Redirected { halt: Halt::TooMany, .. } => "it redirects in circles",
             UpstreamError::Redirected { .. } => "it redirects elsewhere",
             UpstreamError::BodyTooLarge { .. } => "its answer is too long",
             UpstreamError::Cut { .. } => "its answer broke off",
@@ -149,9 +158,9 @@ impl ServeError {
         match error {
             // Said once already, by what came before.
             UpstreamError::BreakerOpen { .. } | UpstreamError::Busy { .. } => {
-                tracing::debug!(%error, "a source is not asked")
+                tracing::debug!(source = %name, %error, "a source is not asked")
             }
-            _ => tracing::warn!(%error, "a source gave no answer"),
+            _ => tracing::warn!(source = %name, %error, "a source gave no answer"),
         }
         let message = said.to_owned();
         match error {

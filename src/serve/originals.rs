@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use tracing::{Instrument, error_span};
 
 use super::ServeError;
 use super::flight::Flights;
@@ -79,13 +80,14 @@ impl Originals {
         if let Ok(Some(file)) = self.files.open(&key).await {
             return Ok(Box::new(Reader::new(Fetched::Kept(file))));
         }
+        let span = error_span!("file", source = %source.name, id = %media);
         let fetch = Fetch {
             originals: self.clone(),
             source: Arc::clone(source),
             media: media.clone(),
             key: key.clone(),
         };
-        let fetched = self.flights.join(key, move || fetch.run()).await?;
+        let fetched = self.flights.join(key, move || fetch.run().instrument(span)).await?;
         Ok(Box::new(Reader::new(fetched)))
     }
 }

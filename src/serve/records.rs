@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
+use tracing::{Instrument, error_span};
 
 use super::ServeError;
 use super::facts::Facts;
@@ -134,9 +135,13 @@ impl Records {
     /// The description of an item. While its source does not answer, an older one is told.
     pub async fn get(&self, source: &Arc<Source>, id: &ItemId) -> Result<Arc<Known>, ServeError> {
         let (asked, item) = (Arc::clone(source), id.clone());
-        let ask = || async move {
-            let told = asked.adapter.record(&item).await;
-            told.map(Known::from).map_err(|error| ServeError::from_adapter(&asked.name, "item", error))
+        let span = error_span!("item", source = %source.name, %id);
+        let ask = |heard| {
+            let ask = async move {
+                let told = asked.adapter.record(&item, &heard).await;
+                told.map(Known::from).map_err(|error| ServeError::from_adapter(&asked.name, "item", error))
+            };
+            ask.instrument(span)
         };
         self.remembered.get(source, id.as_str(), ask).await
     }

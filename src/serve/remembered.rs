@@ -12,12 +12,15 @@ use quick_cache::sync::Cache;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::sleep;
 
-use super::ServeError;
 use super::flight::Flights;
 use super::metrics;
 use super::source::Source;
+use super::{Earlier, ServeError};
+use crate::access::{Action, Verdict, decide};
+use crate::adapter::Heard;
+use crate::adapter::record::Access;
 use crate::clock::Clock;
 use crate::store::{Key, Store};
 
@@ -36,8 +39,8 @@ pub(super) struct Remembered<V> {
     kind: &'static str,
     memory: Arc<Cache<Name, State<V>, ByWeight>>,
     flights: Flights<Name, Told<V>>,
-    /// Calls those who wait for a source that takes long.
-    stood_in: Arc<Notify>,
+    /// Calls those who wait: something is told before the source has ended.
+    news: Arc<Notify>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
 }
@@ -80,39 +83,39 @@ where
         const USUAL: u64 = 4096;
         let usual = usize::try_from(weight / USUAL).unwrap_or(usize::MAX);
         let memory = Arc::new(Cache::with_weighter(usual, weight, ByWeight));
-        Self { kind, memory, flights: Flights::default(), stood_in: Arc::default(), store, clock }
+        Self { kind, memory, flights: Flights::default(), news: Arc::default(), store, clock }
     }
 
-    /// The answer for `id`: remembered, or else what `ask` brings. Of many who want it, one asks.
+    /// The answer for `id`: remembered, or else what `ask` brings. Of many who want it, one asks. What is heard on
+    /// the way of who may see it holds at once, against everything that was remembered.
     pub(super) async fn get<F>(
         &self,
         source: &Arc<Source>,
         id: &str,
-        ask: impl FnOnce() -> F,
+        ask: impl FnOnce(Heard) -> F,
     ) -> Result<Arc<V>, ServeError>
     where
         F: Future<Output = Result<V, ServeError>> + Send + 'static,
     {
         let name = (source.name.clone(), id.to_owned());
         let now = self.clock.now();
-        match self.memory.get(&name) {
-            Some(State::Told(told)) if told.age(now) < source.record_ttl => return Ok(told.value),
-            Some(State::StandIn(told, until)) if now < until => return Ok(told.value),
-            Some(State::Refused(error, until)) if now < until => return Err(error),
-            _ => {}
+        if let Some(State::Told(told)) = self.memory.get(&name)
+            && told.age(now) < source.record_ttl
+        {
+            return Ok(told.value);
         }
-        let (this, asked, flown, ask) = (self.clone(), Arc::clone(source), name.clone(), ask());
-        let flight =
-            self.flights.join(name.clone(), move || async move { this.renew(&asked, flown, ask).await });
+        let (this, asked, flown, heard) = (self.clone(), Arc::clone(source), name.clone(), Heard::default());
+        let ask = ask(heard.clone());
+        let flight = self
+            .flights
+            .join(name.clone(), move || async move { this.renew(&asked, flown, heard, ask).await });
         let mut flight = pin!(flight);
         loop {
-            let mut news = pin!(self.stood_in.notified());
+            let mut news = pin!(self.news.notified());
             news.as_mut().enable();
             // The flight goes on without us, for those who come later.
-            if let Some(State::StandIn(told, until)) = self.memory.get(&name)
-                && self.clock.now() < until
-            {
-                return Ok(told.value);
+            if let Some(told) = self.meanwhile(&name) {
+                return told;
             }
             tokio::select! {
                 told = &mut flight => return Ok(told?.value),
@@ -131,53 +134,102 @@ where
         }
     }
 
+    /// What is told while the source is left alone or thinks.
+    fn meanwhile(&self, name: &Name) -> Option<Result<Arc<V>, ServeError>> {
+        let now = self.clock.now();
+        match self.memory.get(name)? {
+            State::StandIn(told, until) if now < until => Some(Ok(told.value)),
+            State::Refused(error, until) if now < until => Some(Err(error)),
+            _ => None,
+        }
+    }
+
     async fn renew(
         &self,
         source: &Source,
         name: Name,
+        heard: Heard,
         ask: impl Future<Output = Result<V, ServeError>>,
     ) -> Result<Told<V>, ServeError> {
-        let earlier = match self.memory.get(&name) {
+        let mut earlier = match self.memory.get(&name) {
             Some(State::Told(told) | State::StandIn(told, _)) => Some(told),
-            Some(State::Refused(..)) => None,
-            None => self.written(source, &name.1).await,
+            Some(State::Refused(..)) | None => self.written(source, &name.1).await,
         };
         let now = self.clock.now();
         if let Some(told) = earlier.clone().filter(|told| told.age(now) < source.record_ttl) {
             self.memory.insert(name, State::Told(told.clone()));
             return Ok(told);
         }
-        let outcome = self.ask(source, &name, earlier.as_ref(), ask).await;
+        earlier.take_if(|told| told.age(now) >= good(source));
+        let outcome = self.ask(source, &name, earlier.as_ref(), &heard, ask).await;
         let label = if outcome.is_ok() { "ok" } else { "error" };
-        ::metrics::counter!(metrics::ASKED, "source" => source.name.clone(), "kind" => self.kind, "outcome" => label)
-            .increment(1);
-        match outcome {
+        let told = match outcome {
             Ok(value) => {
                 let told = Told { value: Arc::new(value), at: now };
                 self.write(source, &name.1, &told).await;
                 self.memory.insert(name, State::Told(told.clone()));
                 Ok(told)
             }
-            Err(error) => self.instead(source, name, earlier, error).await,
-        }
+            Err(error) => {
+                // Forgotten when the word was heard, which was none.
+                if let (ServeError::Unreadable { earlier: Earlier::Kept, .. }, Some(told)) =
+                    (&error, &earlier)
+                {
+                    self.write(source, &name.1, told).await;
+                }
+                earlier.take_if(|_| heard.access() > Some(Access::Open));
+                self.instead(source, name, earlier, error).await
+            }
+        };
+        ::metrics::counter!(metrics::ASKED, "source" => source.name.clone(), "kind" => self.kind, "outcome" => label)
+            .increment(1);
+        told
     }
 
-    /// Asks, and lets an earlier answer stand in when that takes long.
+    /// Asks, and lets an earlier answer stand in when that takes long; until something is heard against it.
     async fn ask(
         &self,
         source: &Source,
         name: &Name,
         earlier: Option<&Told<V>>,
+        heard: &Heard,
         ask: impl Future<Output = Result<V, ServeError>>,
     ) -> Result<V, ServeError> {
-        let mut ask = pin!(ask);
-        if let Some(told) = earlier.filter(|told| told.age(self.clock.now()) < good(source)) {
-            if let Ok(outcome) = timeout(PATIENCE, &mut ask).await {
-                return outcome;
+        let (mut ask, mut patience) = (pin!(ask), pin!(sleep(PATIENCE)));
+        while let Some(told) = earlier {
+            tokio::select! {
+                biased;
+                access = heard.stricter(Access::Open) => {
+                    self.withdraw(source, name, access).await;
+                    break;
+                }
+                outcome = &mut ask => {
+                    // The word and a failure may come at once.
+                    if heard.access() > Some(Access::Open) {
+                        self.forget(source, &name.1).await;
+                    }
+                    return outcome;
+                }
+                () = &mut patience, if !patience.is_elapsed() => {
+                    self.stand_in(source, name.clone(), told, THINKING, &"no answer yet");
+                }
             }
-            self.stand_in(source, name.clone(), told, THINKING, &"no answer yet");
         }
         ask.await
+    }
+
+    /// An earlier answer may have been told to more people than may see it now. Nobody waits to hear that there is
+    /// nothing for them; who may hear more waits for it.
+    async fn withdraw(&self, source: &Source, name: &Name, access: Access) {
+        match decide(access, Action::Describe) {
+            Verdict::Missing => {
+                let error = ServeError::NotFound { kind: "item", id: name.1.clone() };
+                self.memory.insert(name.clone(), State::Refused(error, self.clock.now() + THINKING));
+                self.news.notify_waiters();
+            }
+            Verdict::Allowed | Verdict::NeedsLogin => _ = self.memory.remove(name),
+        }
+        self.forget(source, &name.1).await;
     }
 
     /// Tells an earlier answer for a while.
@@ -187,7 +239,7 @@ where
         ::metrics::counter!(metrics::STALE, "source" => source.name.clone()).increment(1);
         tracing::warn!(source = %source.name, id = name.1, age_s, error = %reason, "an older {kind} stands in");
         self.memory.insert(name, State::StandIn(told.clone(), now + period));
-        self.stood_in.notify_waiters();
+        self.news.notify_waiters();
     }
 
     /// What is told when the source gave no answer: the earlier one, if it may still stand in.
@@ -199,31 +251,34 @@ where
         error: ServeError,
     ) -> Result<Told<V>, ServeError> {
         let now = self.clock.now();
-        let error = match error {
-            ServeError::Undescribed(error) => *error,
-            error if error.is_temporary() => {
-                let Some(told) = earlier.filter(|told| told.age(now) < good(source)) else {
-                    return Err(error);
-                };
-                self.stand_in(source, name, &told, PAUSE, &error);
-                return Ok(told);
-            }
-            error => error,
-        };
-        let (kind, id) = (self.kind, name.1.clone());
-        let key = self.key(source, &id);
-        if let Err(error) = self.store.remove(&key).await {
-            tracing::debug!(%error, "`{key}` is gone but cannot be removed");
+        if let Some(told) = earlier.filter(|_| error.is_temporary()) {
+            self.stand_in(source, name, &told, PAUSE, &error);
+            return Ok(told);
+        }
+        match error {
+            // Nothing was said, or nothing that means anything.
+            ServeError::Busy
+            | ServeError::Unreachable { .. }
+            | ServeError::Timeout { .. }
+            | ServeError::Unreadable { earlier: Earlier::Kept, .. } => {}
+            _ => self.forget(source, &name.1).await,
         }
         self.memory.remove(&name);
         if matches!(
             error,
             ServeError::NotFound { .. } | ServeError::BadAnswer { .. } | ServeError::Unreadable { .. }
         ) {
-            tracing::debug!(source = %source.name, id, %error, "no {kind}");
+            tracing::debug!(source = %source.name, id = name.1, %error, "no {}", self.kind);
             self.memory.insert(name, State::Refused(error.clone(), now + REFUSED.min(source.record_ttl)));
         }
         Err(error)
+    }
+
+    async fn forget(&self, source: &Source, id: &str) {
+        let key = self.key(source, id);
+        if let Err(error) = self.store.remove(&key).await {
+            tracing::debug!(%error, "`{key}` is gone but cannot be removed");
+        }
     }
 
     async fn written(&self, source: &Source, id: &str) -> Option<Told<V>> {
@@ -282,7 +337,7 @@ impl<V> Clone for Remembered<V> {
             kind: self.kind,
             memory: Arc::clone(&self.memory),
             flights: self.flights.clone(),
-            stood_in: Arc::clone(&self.stood_in),
+            news: Arc::clone(&self.news),
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),
         }

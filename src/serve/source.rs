@@ -56,7 +56,7 @@ impl FromIterator<Source> for Sources {
 pub(super) mod tests {
     use super::*;
     use crate::adapter::record::{ItemId, MediaId, Record};
-    use crate::adapter::{Abilities, AdapterError, Media};
+    use crate::adapter::{Abilities, AdapterError, Heard, Media};
 
     /// A source that is there and knows nothing.
     pub(crate) fn source(name: &str) -> Source {
@@ -81,7 +81,7 @@ pub(super) mod tests {
             Abilities::default()
         }
 
-        async fn record(&self, id: &ItemId) -> Result<Record, AdapterError> {
+        async fn record(&self, id: &ItemId, _: &Heard) -> Result<Record, AdapterError> {
             Err(AdapterError::NotFound(id.to_string()))
         }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use config::{Config, File, FileFormat, Map, Value, ValueKind};
@@ -93,12 +94,13 @@ impl<S> Draft<S> {
 }
 
 fn open(file: &Path) -> Result<Document, Report> {
-    let text = std::fs::read_to_string(file).map_err(|error| Report {
-        name: file.display().to_string(),
-        paragraphs: vec![format!(
-            "cannot read the settings file `{}`: {error}\n  = name another with `--config FILE` or the variable `LOGGIA_CONFIG`",
-            file.display()
-        )],
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        let name = file.display().to_string();
+        let mut told = format!("cannot read the settings file `{name}`: {error}");
+        if error.kind() == ErrorKind::NotFound {
+            told += "\n  = name another with `--config FILE` or the variable `LOGGIA_CONFIG`";
+        }
+        Report { name, paragraphs: vec![told] }
     })?;
     let document = Document::new(file, text);
     let errors = document.syntax_errors();

@@ -60,10 +60,10 @@ impl Guard {
             ));
         }
         let Some(pattern) = self.own.iter().chain(&self.others).find(|pattern| pattern.matches(url)) else {
-            let at = self.place(url);
             return Err(refuse(format!(
-                "add `{}` to `hosts` of source `{}` if its files lie there",
-                at.host, self.source
+                "if its files lie there, add it to `hosts` of source `{}`: `hosts = [\"{}\"]`",
+                self.source,
+                self.place(url).host
             )));
         };
         // Literal addresses are never resolved, so the resolver does not see them.
@@ -313,7 +313,7 @@ mod tests {
     fn refusals_name_the_setting_and_hide_the_query() {
         let guard = guard("https://dam.example.org/", &["10.0.0.7"], false);
         let told = |address| guard.admit(&url(address)).unwrap_err().to_string();
-        insta::assert_snapshot!(told("https://cdn.example.com:8443/x?key=secret"), @"`cdn.example.com:8443` (source `maps`) may not be asked: add `cdn.example.com:8443` to `hosts` of source `maps` if its files lie there");
+        insta::assert_snapshot!(told("https://cdn.example.com:8443/x?key=secret"), @r#"`cdn.example.com:8443` (source `maps`) may not be asked: if its files lie there, add it to `hosts` of source `maps`: `hosts = ["cdn.example.com:8443"]`"#);
         insta::assert_snapshot!(told("http://10.0.0.7/x"), @"`10.0.0.7` (source `maps`) may not be asked: `10.0.0.7` is no public address; `allow_private` of source `maps` would allow it");
         insta::assert_snapshot!(told("https://me:pass@dam.example.org/"), @"`dam.example.org` (source `maps`) may not be asked: user and password belong into the source's settings, not into an address");
     }

@@ -4,8 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use loggia::serve::metrics::ASKED;
 use serde::Deserialize;
 
+use crate::support::counts::Counts;
 use crate::support::fake_dam::{FakeDam, Fault};
 use crate::support::gateway::TestGateway;
 use crate::support::masters::quarters;
@@ -250,6 +252,62 @@ async fn what_was_open_and_is_closed_stays_closed_whatever_else_fails() {
                 assert!(matches!(status, 404 | 503), "{case}: {address} afterwards: {status}");
             }
         }
+    }
+}
+
+/// The word of one answer holds while others are still waited for.
+#[tokio::test]
+async fn what_was_open_and_is_closed_is_closed_before_the_other_answers_come() {
+    for closing in CLOSINGS.iter().filter(|closing| !closing.others.is_empty()) {
+        let folder = closing.answers();
+        let (gateway, dam, _) = in_front_of_answers(closing.adapter, folder.path()).await;
+        let media = loggia::iiif::identifier::encode(closing.media);
+        let picture = format!("/iiif/3/image/dam/{media}/full/150,/0/default.jpg");
+        let manifest = format!("/iiif/3/manifest/dam/{}", closing.item);
+        gateway.image(&picture).await;
+        closing.close(folder.path());
+        dam.hold(closing.others[0]);
+        gateway.advance(Duration::from_secs(11 * 60));
+        for address in [&picture, &manifest, &picture] {
+            assert_eq!(gateway.get(address).await.status(), 404, "{} {address}", closing.adapter);
+        }
+        dam.release();
+    }
+}
+
+/// Nonsense closes for a moment: it is no word about the item.
+#[tokio::test]
+async fn nonsense_closes_for_a_moment_and_no_longer() {
+    for nonsense in ["[]", "null", "\"x\"", "{}"] {
+        let counts = Counts::start();
+        // Who asks hears of it before the gateway has read all.
+        let read = async |times| {
+            while counts.of(ASKED) < times {
+                tokio::task::yield_now().await;
+            }
+        };
+        let closing = &CLOSINGS[3];
+        let folder = closing.answers();
+        let (gateway, dam, _) = in_front_of_answers(closing.adapter, folder.path()).await;
+        let picture = "/iiif/3/image/dam/1%2F2/full/150,/0/default.jpg";
+        gateway.image(picture).await;
+        let good = fs::read(folder.path().join(closing.file)).unwrap();
+        fs::write(folder.path().join(closing.file), nonsense).unwrap();
+        gateway.advance(Duration::from_secs(11 * 60));
+        assert_eq!(gateway.get(picture).await.status(), 404, "{nonsense}");
+        read(2).await;
+        fs::write(folder.path().join(closing.file), good).unwrap();
+        assert_eq!(gateway.get(picture).await.status(), 404, "{nonsense}: not asked for by everybody");
+        gateway.advance(Duration::from_secs(31));
+        gateway.image(picture).await;
+        // What was known is there for a source that is away.
+        fs::write(folder.path().join(closing.file), nonsense).unwrap();
+        gateway.advance(Duration::from_secs(11 * 60));
+        assert_eq!(gateway.get(picture).await.status(), 404, "{nonsense}");
+        read(4).await;
+        gateway.advance(Duration::from_secs(31));
+        dam.fault(Some(Fault::Broken));
+        gateway.image(picture).await;
     }
 }
 

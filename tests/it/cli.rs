@@ -6,6 +6,8 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use crate::support::fake_dam::{FakeDam, Fault};
+
 const MAPS: &str = "[sources.maps]\nadapter = 'folder'\npath = 'maps'\n";
 
 /// The binary with nothing in its environment, in a folder of its own.
@@ -87,6 +89,29 @@ fn missing_settings_end_with_78_and_say_how_to_name_some() {
 }
 
 #[test]
+fn settings_of_another_kind_end_with_78_and_name_no_other_file() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("loggia.toml"), b"label = 'M\xfcller'").unwrap();
+    let (code, _, err) = ended(loggia(folder.path(), &["check"]));
+    assert_eq!(code, Some(78));
+    insta::assert_snapshot!(err, @r"
+    cannot read the settings file `loggia.toml`: stream did not contain valid UTF-8
+
+    1 problem in the settings (`loggia.toml`)
+    ");
+}
+
+#[test]
+fn an_address_that_is_taken_ends_with_71() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let folder = folder_with(&format!("[server]\nlisten = '{address}'\n[cache]\ndir = 'cache'\n{MAPS}"));
+    let (code, out, err) = ended(loggia(folder.path(), &["serve"]));
+    assert_eq!((code, out.as_str()), (Some(71), ""));
+    assert!(err.contains(&format!("cannot listen on `{address}`: Address already in use")), "{err}");
+}
+
+#[test]
 fn the_file_comes_from_the_option_the_variable_or_the_folder() {
     let folder = folder_with(MAPS);
     fs::write(folder.path().join("other.toml"), MAPS.replace("sources.maps", "sources.views")).unwrap();
@@ -159,6 +184,7 @@ fn help_and_version_are_no_mistakes() {
       64  the command line is wrong; `probe`: there is no such source
       69  a source does not answer, or not as its adapter expects
       70  a fault of the gateway itself
+      71  `serve`: the address cannot be listened on, another process may have it
       78  the settings are wrong; every mistake is printed with its place
     ");
     let (code, out, _) = ended(loggia(folder.path(), &["check", "--help"]));
@@ -230,7 +256,7 @@ fn a_cache_folder_that_others_may_yet_make_is_a_note() {
     assert_eq!((code, err.as_str()), (Some(0), ""));
     insta::assert_snapshot!(out, @r"
     `loggia.toml` is fine
-      listens at  127.0.0.1:0, known as http://127.0.0.1:0
+      listens at  127.0.0.1:0, known as soon as it has a port
       keeps       256MiB in memory, 20GiB in closed/cache
       serves      maps  folder  maps
 
@@ -318,6 +344,67 @@ fn probing_a_source_that_does_not_answer_ends_with_69() {
     let (code, out, err) = ended(loggia(folder.path(), &["probe", "wiki", "File:Town.png"]));
     assert_eq!((code, out.as_str()), (Some(69), ""));
     assert!(err.contains("source `wiki`"), "{err}");
+}
+
+/// An Omeka whose files lie on another host, and a folder with the settings for it.
+async fn omeka_with_files_elsewhere() -> (FakeDam, [tempfile::TempDir; 2]) {
+    let answers = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir("tests/fixtures/omeka-classic").unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let text = text.replace("https://omeka.example.org/files", "https://cdn.example.net/files");
+        fs::write(answers.path().join(path.file_name().unwrap()), text).unwrap();
+    }
+    let dam = FakeDam::start(answers.path()).await;
+    let base = dam.here("https://omeka.example.org");
+    let source = format!("adapter = 'omeka-classic'\nbase = '{base}'\nkey = 'not-a-real-key'");
+    (dam, [folder_with(&format!("[log]\nlevel = 'off'\n[sources.dam]\n{source}\n")), answers])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probing_names_the_host_of_files_that_may_not_be_asked() {
+    let (_dam, [folder, _answers]) = omeka_with_files_elsewhere().await;
+    let (code, out, err) = ended(loggia(folder.path(), &["probe", "dam", "1"]));
+    // One of the two is told with its size.
+    assert_eq!((code, out.contains("\"width\": 3000")), (Some(69), true));
+    insta::assert_snapshot!(err, @r#"
+    not readable: `1/2`: `cdn.example.net` (source `dam`) may not be asked: if its files lie there, add it to `hosts` of source `dam`: `hosts = ["cdn.example.net"]`
+    not readable: `1/1`: `cdn.example.net` (source `dam`) may not be asked: if its files lie there, add it to `hosts` of source `dam`: `hosts = ["cdn.example.net"]`
+    no image of `1` can be read
+    "#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probing_names_the_host_that_a_redirect_leads_to() {
+    let (dam, [folder, _answers]) = omeka_with_files_elsewhere().await;
+    dam.fault(Some(Fault::Elsewhere));
+    let (code, out, err) = ended(loggia(folder.path(), &["probe", "dam", "1"]));
+    assert_eq!((code, out.as_str()), (Some(69), ""));
+    insta::assert_snapshot!(err, @r#"`elsewhere.example.net` (source `dam`) may not be asked: if its files lie there, add it to `hosts` of source `dam`: `hosts = ["elsewhere.example.net"]`"#);
+    // In the log, too, where the settings want one.
+    let mut command = loggia(folder.path(), &["probe", "dam", "1"]);
+    command.env("LOGGIA__LOG__LEVEL", "debug");
+    assert!(ended(command).2.contains("DEBUG"));
+}
+
+#[test]
+fn probing_says_that_addresses_lack_a_port_where_none_is_known() {
+    let folder = folder_with(&format!("[server]\nlisten = '127.0.0.1:0'\n{MAPS}"));
+    fs::copy("tests/fixtures/images/grey.png", folder.path().join("maps/town.png")).unwrap();
+    let (code, _, err) = ended(loggia(folder.path(), &["probe", "maps", "town.png"]));
+    assert_eq!(code, Some(0));
+    insta::assert_snapshot!(err, @"note: `server.listen` leaves the port to the system, so addresses in this manifest have port 0");
+}
+
+/// Who reads no further has what was wanted.
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let folder = with_a_map();
+    let mut command = loggia(folder.path(), &["probe", "maps", "town.png"]);
+    let mut probe = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(probe.stdout.take());
+    let Output { status, stderr, .. } = probe.wait_with_output().unwrap();
+    assert_eq!((status.code(), String::from_utf8(stderr).unwrap().as_str()), (Some(0), ""));
 }
 
 #[cfg(unix)]

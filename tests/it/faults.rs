@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{Response, StatusCode};
-use loggia::serve::metrics::{ORIGINALS, RENDERS};
+use loggia::serve::metrics::{ASKED, ORIGINALS, RENDERS};
 use serde_json::{Value, json};
 
 use crate::support::archive::{Archive, Page};
@@ -77,6 +77,34 @@ async fn a_source_in_trouble_is_named_and_nothing_of_it_is_kept() {
             gateway.advance(Duration::from_secs(30));
             assert_eq!(gateway.get(address).await.status(), StatusCode::OK, "{fault:?} {address}, mended");
         }
+    }
+}
+
+/// Such a request names a host where others name a path: nothing else could be said of it.
+#[tokio::test]
+async fn nobody_is_connected_through_the_gateway() {
+    let (gateway, _archive) = dam().await;
+    let res = gateway.send(http::Request::connect("dam.example.org:443")).await;
+    assert_eq!(
+        (res.status(), detail(&res).as_str()),
+        (StatusCode::METHOD_NOT_ALLOWED, "expected one of the methods GET, HEAD, OPTIONS")
+    );
+}
+
+/// With it an operator finds the cause of what somebody complains about.
+#[tokio::test]
+async fn the_cause_of_a_failure_has_the_id_of_its_request() {
+    for (address, about) in [(MANIFEST, "item{source=dam id=7}"), (PICTURE, "file{source=dam id=7/1}")] {
+        let logs = Logs::start();
+        let (gateway, archive) = dam().await;
+        archive.dam.fault_at(if address == MANIFEST { "/api/" } else { "/files/" }, Fault::Cut);
+        let res = gateway.get(address).await;
+        assert_eq!(res.status(), StatusCode::SERVICE_UNAVAILABLE, "{}", detail(&res));
+        let id = res.headers()["x-request-id"].to_str().unwrap();
+        let logged = logs.text();
+        let mut causes = logged.lines().filter(|line| line.contains("a source gave no answer"));
+        assert!(causes.all(|line| line.contains(id) && line.contains(about)), "{id}: {logged}");
+        assert!(logged.contains("a source gave no answer") && logged.contains("broke off"), "{logged}");
     }
 }
 
@@ -152,6 +180,7 @@ async fn a_record_that_is_old_is_better_than_none() {
 /// What does not say who may see it closes the item, whatever was known; a list of another shape says nothing.
 #[tokio::test]
 async fn an_answer_of_another_shape_opens_nothing() {
+    let counts = Counts::start();
     let (gateway, archive) = dam().await;
     let listed = gateway.document(LISTED).await;
     gateway.image(PICTURE).await;
@@ -161,6 +190,10 @@ async fn an_answer_of_another_shape_opens_nothing() {
         assert_eq!(gateway.get(address).await.status(), StatusCode::NOT_FOUND, "{address}");
     }
     assert_eq!(gateway.document(LISTED).await, listed);
+    // Who asks hears of it before the gateway has read all: item and list, twice.
+    while counts.of(ASKED) < 4 {
+        tokio::task::yield_now().await;
+    }
     archive.dam.fault(None);
     gateway.advance(Duration::from_secs(11 * 60));
     gateway.document(MANIFEST).await;

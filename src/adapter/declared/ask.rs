@@ -2,23 +2,25 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::future::FutureExt;
 use futures_util::stream::{self, StreamExt};
 use http::StatusCode;
 use http::header::{HeaderMap, LINK};
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 use url::Url;
 
 use super::definition::{Definition, Fetch, Format, ListRules, Method};
 use super::expression::{OfItem, OfSource, field};
 use super::field::{Mismatch, cut};
 use super::inputs::Site;
-use super::judge::{Heard, Judge, Said};
+use super::judge::{Judge, Said};
 use super::paging::{Paging, Place, Turn};
 use super::request::Names;
-use crate::adapter::AdapterError;
 use crate::adapter::record::ItemId;
+use crate::adapter::{AdapterError, Heard};
 use crate::jq::Input;
 use crate::upstream::{Answer, Request, Upstream};
 
@@ -27,6 +29,9 @@ const MOST: usize = 1000;
 
 /// More pages of one fetch than a record can sensibly have.
 const MOST_PAGES: usize = 200;
+
+/// All answers about one item together. A client waits for half of it; who asks later finds what came of the rest.
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// Requests for one record at a time; the upstream has its own limit for all of a host.
 const ABREAST: usize = 8;
@@ -51,6 +56,11 @@ impl Client {
     /// All answers about one item, by the name of their fetch. Those that tell whether the item is there at all
     /// are asked for first, the others side by side, and of these the ones before all that tell who may see it.
     pub(super) async fn answers(&self, id: &ItemId, heard: &Heard) -> Result<Value, AdapterError> {
+        let answers = timeout(LONGEST, self.all_answers(id, heard)).await;
+        answers.unwrap_or_else(|_| Err(AdapterError::TooSlow { item: id.to_string(), after: LONGEST }))
+    }
+
+    async fn all_answers(&self, id: &ItemId, heard: &Heard) -> Result<Value, AdapterError> {
         let mut root = Map::new();
         let (each, plain): (Vec<&Fetch>, Vec<&Fetch>) =
             self.definition.fetch.iter().partition(|fetch| fetch.each.is_some());
@@ -141,9 +151,11 @@ impl Client {
         judge: &Judge,
     ) -> Result<Said<Value>, AdapterError> {
         let section = format!("fetch.{}", fetch.name);
-        let mut rows = Vec::new();
+        let refuse = |expected, found| {
+            self.shape(id.as_str(), Mismatch { field: format!("{section}.paging"), expected, found })
+        };
+        let (mut rows, mut seen, mut before) = (Vec::new(), Vec::new(), 0);
         let mut next = Some(paging.1.first());
-        let mut seen = Vec::new();
         for _ in 0..MOST_PAGES {
             let Some(place) = next else { return Ok(Said::Here(Value::Array(rows))) };
             let extra = paging.1.query(&place).expect("the place comes from this paging");
@@ -157,12 +169,15 @@ impl Client {
             seen.push(place);
             let page = self.sheet(&section, paging, &seen, &answer, &headers);
             let page = page.map_err(|mismatch| self.shape(id.as_str(), mismatch))?;
+            // A system that does not know our parameter tells its first page for ever.
+            if !page.rows.is_empty() && rows[before..] == page.rows {
+                return Err(refuse("other rows on the next page", "the same again".to_owned()));
+            }
+            before = rows.len();
             rows.extend(page.rows);
             next = page.next;
         }
-        let found = "more".to_owned();
-        let mismatch = Mismatch { field: section + ".paging", expected: "at most 200 pages", found };
-        Err(self.shape(id.as_str(), mismatch))
+        Err(refuse("at most 200 pages", "more".to_owned()))
     }
 
     /// One page of the listing: its rows and the place of the next page.
@@ -330,7 +345,8 @@ fn names_next(headers: &HeaderMap) -> bool {
 
 /// Runs what takes a while on a thread where that does no harm.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
+    let span = tracing::Span::current();
+    match tokio::task::spawn_blocking(move || span.in_scope(work)).await {
         Ok(value) => value,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

@@ -11,12 +11,11 @@ use super::definition::{Definition, ListRules};
 use super::field::Mismatch;
 use super::file::Book;
 use super::inputs::{Site, SiteError};
-use super::judge::Heard;
 use super::mapping::{Addresses, Mapping, closed, listed};
 use super::media_id;
 use super::paging::Place;
 use crate::adapter::record::{Access, Cursor, ItemId, Listed, MediaId, Page, Record};
-use crate::adapter::{Abilities, Adapter, AdapterError, Media};
+use crate::adapter::{Abilities, Adapter, AdapterError, Heard, Media};
 use crate::jq::Input;
 use crate::upstream::{self, Upstream};
 
@@ -41,9 +40,13 @@ impl Declared {
         Ok(Self { client, book: Book::new() })
     }
 
-    /// The record as its answers describe it. What they say of who may see it is noted on the way.
-    async fn described(&self, id: &ItemId, heard: &Heard) -> Result<Record, AdapterError> {
-        let answers = self.client.answers(id, heard).await?;
+    /// The record as its answers describe it.
+    async fn described(
+        &self,
+        id: &ItemId,
+        heard: &Heard,
+        answers: serde_json::Value,
+    ) -> Result<Record, AdapterError> {
         let unheard = if self.client.definition.tells_access() { Access::Unknown } else { Access::Open };
         let (record, told) = self.map(id, heard.access().unwrap_or(unheard), answers).await?;
         if let Some(addresses) = told {
@@ -75,16 +78,22 @@ impl Declared {
         .await
     }
 
-    /// What is left when a description failed: who may see the item, where that was heard before. A closed
-    /// item needs no description; of one that is not open any more, an earlier one may not be told.
-    fn undescribed(&self, id: &ItemId, heard: &Heard, error: AdapterError) -> Result<Record, AdapterError> {
+    /// What is left when a description failed: who may see the item, where that was heard before. A hidden item
+    /// needs no description. Where the source was to say who may see it and did not, the failure is `unclear`.
+    fn undescribed(
+        &self,
+        id: &ItemId,
+        heard: &Heard,
+        error: AdapterError,
+        unclear: fn(Box<AdapterError>) -> AdapterError,
+    ) -> Result<Record, AdapterError> {
         match heard.access() {
-            Some(access @ (Access::Hidden | Access::Unknown)) => {
-                tracing::warn!(adapter = self.client.definition.adapter.name, item = %id, ?access, %error, "an item is closed, and cannot be described");
+            Some(access @ Access::Hidden) => {
+                tracing::warn!(adapter = self.client.definition.adapter.name, item = %id, %error, "an item is hidden, and cannot be described");
                 Ok(closed(id, access))
             }
-            Some(Access::Login | Access::Restricted) => Err(AdapterError::Undescribed(Box::new(error))),
-            Some(Access::Open) | None => Err(error),
+            Some(Access::Unknown) => Err(unclear(Box::new(error))),
+            Some(Access::Open | Access::Login | Access::Restricted) | None => Err(error),
         }
     }
 }
@@ -134,13 +143,16 @@ impl Adapter for Declared {
         self.client.site.identity.clone()
     }
 
-    async fn record(&self, id: &ItemId) -> Result<Record, AdapterError> {
+    async fn record(&self, id: &ItemId, heard: &Heard) -> Result<Record, AdapterError> {
         if id.as_str().is_empty() {
             return Err(AdapterError::NotFound(String::new()));
         }
-        let heard = Heard::default();
-        let described = self.described(id, &heard).await;
-        described.or_else(|error| self.undescribed(id, &heard, error))
+        let answers = match self.client.answers(id, heard).await {
+            Ok(answers) => answers,
+            Err(error) => return self.undescribed(id, heard, error, AdapterError::Unclear),
+        };
+        let described = self.described(id, heard, answers).await;
+        described.or_else(|error| self.undescribed(id, heard, error, AdapterError::Senseless))
     }
 
     fn item_of(&self, id: &MediaId) -> Option<ItemId> {

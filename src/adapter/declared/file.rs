@@ -15,11 +15,10 @@ use quick_cache::sync::Cache;
 use super::ask::{Client, blocking, unexpected};
 use super::auth::Query;
 use super::definition::Resolve;
-use super::judge::Heard;
 use super::mapping::{Addresses, addresses};
 use super::request::Names;
 use crate::adapter::record::{ItemId, MediaId};
-use crate::adapter::{AdapterError, Content, Media};
+use crate::adapter::{AdapterError, Content, Heard, Media};
 use crate::jq::Input;
 use crate::upstream::{Halt, UpstreamError, Wanted};
 

@@ -1,13 +1,12 @@
 //! What one answer says before it is read as a description: whether there is such an item, and who may see it.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use http::StatusCode;
 use serde_json::Value;
 
 use super::definition::{Definition, Fetch};
 use super::expression::{Expression, OfItem, field};
 use super::field::{Field, Mismatch};
+use crate::adapter::Heard;
 use crate::adapter::record::Access;
 use crate::jq::Input;
 
@@ -17,23 +16,6 @@ pub(super) enum Said<T> {
     Here(T),
     Absent,
     Denied,
-}
-
-/// Who may see an item, as heard from its answers so far: the strictest word holds. It is kept beside the
-/// answers, for it counts even when nothing comes of the rest.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Heard(Arc<Mutex<Option<Access>>>);
-
-impl Heard {
-    /// The strictest so far; `None`: no answer has said anything.
-    pub(super) fn access(&self) -> Option<Access> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, access: Access) {
-        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *heard = (*heard).max(Some(access));
-    }
 }
 
 /// What the answer to one fetch is asked before it counts as one.
@@ -104,19 +86,4 @@ pub(super) fn access_of(told: Result<Field, Mismatch>) -> Access {
         tracing::debug!(field, expected, found, "who may see it is not told as promised, so nobody may");
         Access::Unknown
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_strictest_word_holds_in_any_order() {
-        for words in [[Access::Open, Access::Hidden], [Access::Hidden, Access::Open]] {
-            let heard = Heard::default();
-            assert_eq!(heard.access(), None);
-            words.iter().for_each(|word| heard.note(*word));
-            assert_eq!(heard.access(), Some(Access::Hidden));
-        }
-    }
 }

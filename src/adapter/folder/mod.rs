@@ -31,7 +31,7 @@ use async_trait::async_trait;
 
 use super::input::{Input, Kind, Need};
 use super::record::{Collection, Cursor, ItemId, Leaf, Listed, MediaId, Page, Record};
-use super::{Abilities, Adapter, AdapterError, Content, Media};
+use super::{Abilities, Adapter, AdapterError, Content, Heard, Media};
 use tree::Tree;
 
 /// What a source of this kind has to say.
@@ -84,7 +84,7 @@ impl Adapter for Folder {
         Some(FRESHNESS)
     }
 
-    async fn record(&self, id: &ItemId) -> Result<Record, AdapterError> {
+    async fn record(&self, id: &ItemId, _: &Heard) -> Result<Record, AdapterError> {
         let id = id.clone();
         self.read(move |tree| item::record(tree, &id)).await
     }

@@ -39,7 +39,6 @@ impl From<ServeError> for Problem {
                 Self::new(Kind::SourceAway, detail).with_retry_after(retry_after.unwrap_or(SOON))
             }
             ServeError::Timeout { .. } => Self::new(Kind::SourceSlow, detail).with_retry_after(SOON),
-            ServeError::Undescribed(error) => Self::from(*error),
             ServeError::BadAnswer { name, message, found } => {
                 if found.is_some() {
                     tracing::warn!(error = detail, "a source answered something else than expected");

@@ -174,16 +174,30 @@ fn sanitise(text: &str) -> String {
         return text.replace(|c| !is_xml(c), "");
     }
     let clean = ALLOWED_AND_BLOCKS.clean(text).to_string().replace(|c| !is_xml(c), "");
-    let mut xml = String::with_capacity(clean.len());
+    let (mut xml, mut links) = (String::with_capacity(clean.len()), Vec::new());
     for piece in pieces(&clean) {
         match piece {
+            // What is left of one that led somewhere else: nothing to see, nothing to follow.
+            Piece::Tag(tag) if name(tag) == "img" && !tag.contains(" src=\"") => {}
+            Piece::Tag("<a>") => links.push(Link::Bare),
+            Piece::Tag("</a>") if matches!(links.pop(), Some(Link::Bare)) => {}
             Piece::Tag(tag) if matches!(name(tag), "br" | "img") => {
                 xml.extend([tag.trim_end_matches('>'), "/>"]);
+            }
+            Piece::Tag(tag) if name(tag) == "a" && !tag.starts_with("</") => {
+                links.push(Link::Whole);
+                xml.push_str(tag);
             }
             Piece::Text(part) | Piece::Tag(part) => xml.push_str(part),
         }
     }
     xml.replace("&nbsp;", "\u{a0}")
+}
+
+/// An open link, with an address or without.
+enum Link {
+    Bare,
+    Whole,
 }
 
 /// What XML 1.0 can hold as it is (*XML 1.0, 2.2*), and no reader changes: no controls.
@@ -244,8 +258,14 @@ mod tests {
             ("crossed tags are sorted out", "<b><i>x</b>y</i>", "<span><b><i>x</i></b><i>y</i></span>"),
             ("attributes go", r#"<p class="x" onclick="y()">z</p>"#, "<p>z</p>"),
             ("harmless targets stay", "<a href='mailto:a@b.org'>x</a>", r#"<a href="mailto:a@b.org">x</a>"#),
-            ("script targets go", r#"<a href="javascript:x()">y</a>"#, "<a>y</a>"),
-            ("relative targets go", r#"<a href="/x">y</a>"#, "<a>y</a>"),
+            ("script targets go", r#"<a href="javascript:x()">y</a>"#, "y"),
+            ("relative targets go", r#"<a href="/x">y</a>"#, "y"),
+            (
+                "a link beside one without target",
+                "<a>x</a><a href='http://x.org/'>y</a>",
+                r#"<span>x<a href="http://x.org/">y</a></span>"#,
+            ),
+            ("an image without address goes", r#"a <img alt="b" src="/i.png"> c"#, "a  c"),
             (
                 "a bracket in a target",
                 r#"<a href="http://x.org/?a<b>c">y</a>"#,

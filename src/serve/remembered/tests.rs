@@ -29,6 +29,8 @@ struct Script {
     asked: Arc<AtomicUsize>,
     /// How long it thinks.
     slow: Arc<Mutex<Duration>>,
+    /// What it says first of who may see it.
+    word: Arc<Mutex<Option<Access>>>,
 }
 
 impl Script {
@@ -41,6 +43,7 @@ impl Script {
             answers: Arc::default(),
             asked: Arc::default(),
             slow: Arc::default(),
+            word: Arc::default(),
         }
     }
 
@@ -50,10 +53,13 @@ impl Script {
 
     async fn get(&self) -> Result<String, ServeError> {
         let (answers, asked) = (Arc::clone(&self.answers), Arc::clone(&self.asked));
-        let slow = *self.slow.lock().unwrap();
-        let ask = || async move {
+        let (slow, word) = (*self.slow.lock().unwrap(), *self.word.lock().unwrap());
+        let ask = |heard: Heard| async move {
             asked.fetch_add(1, Ordering::SeqCst);
-            sleep(slow).await;
+            word.into_iter().for_each(|word| heard.note(word));
+            if !slow.is_zero() {
+                sleep(slow).await;
+            }
             answers.lock().unwrap().pop_front().expect("asked more often than the test says")
         };
         self.remembered.get(&self.source, "id", ask).await.map(|value| (*value).clone())
@@ -70,6 +76,10 @@ fn store() -> Arc<Memory> {
 
 fn away() -> ServeError {
     ServeError::Unreachable { name: "words".into(), message: "away".into(), retry_after: None }
+}
+
+fn unreadable(earlier: Earlier) -> ServeError {
+    ServeError::Unreadable { name: "words".into(), message: "line 1".into(), earlier }
 }
 
 fn nothing() -> ServeError {
@@ -135,23 +145,98 @@ async fn an_answer_that_may_close_an_item_is_never_bridged() {
     script.will(Ok("one"));
     script.get().await.unwrap();
     script.clock.advance(TTL);
-    script.will(Err(ServeError::Unreadable { name: "words".into(), message: "line 1".into() }));
+    script.will(Err(unreadable(Earlier::Void)));
     assert!(matches!(script.get().await, Err(ServeError::Unreadable { .. })));
+    script.clock.advance(REFUSED);
+    script.will(Err(away()));
+    assert!(matches!(script.get().await, Err(ServeError::Unreachable { .. })));
 }
 
+/// Nothing is shown while the last word was nonsense; once there is none any more, what was known is worth something.
 #[tokio::test]
-async fn what_is_not_open_any_more_is_forgotten_even_when_nothing_else_is_known() {
+async fn nonsense_hides_for_a_while_and_destroys_nothing() {
     let store = store();
     let script = Script::new(store.clone());
     script.will(Ok("one"));
     script.get().await.unwrap();
     script.clock.advance(TTL);
-    script.will(Err(ServeError::Undescribed(Box::new(away()))));
-    assert!(matches!(script.get().await, Err(ServeError::Unreachable { .. })));
-    for script in [script, Script::new(store)] {
-        script.will(Err(away()));
-        assert!(matches!(script.get().await, Err(ServeError::Unreachable { .. })));
+    script.will(Err(unreadable(Earlier::Kept)));
+    for _ in 0..3 {
+        assert!(matches!(script.get().await, Err(ServeError::Unreadable { .. })));
     }
+    assert_eq!(script.asked(), 2);
+    script.clock.advance(REFUSED);
+    script.will(Err(away()));
+    assert_eq!(script.get().await.unwrap(), "one");
+    script.clock.advance(PAUSE);
+    script.will(Ok("two"));
+    assert_eq!(script.get().await.unwrap(), "two");
+}
+
+#[tokio::test]
+async fn what_is_not_open_any_more_is_forgotten_even_when_nothing_else_is_known() {
+    for word in [Access::Login, Access::Restricted, Access::Hidden] {
+        let store = store();
+        let script = Script::new(store.clone());
+        script.will(Ok("one"));
+        script.get().await.unwrap();
+        script.clock.advance(TTL);
+        *script.word.lock().unwrap() = Some(word);
+        script.will(Err(away()));
+        assert!(script.get().await.is_err(), "{word:?}");
+        script.clock.advance(THINKING);
+        for script in [script, Script::new(store)] {
+            script.will(Err(away()));
+            assert!(matches!(script.get().await, Err(ServeError::Unreachable { .. })), "{word:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closing_word_holds_before_the_source_has_ended() {
+    for (word, secs) in [(Access::Hidden, 0), (Access::Unknown, 0), (Access::Login, 30), (Access::Open, 2)] {
+        let script = Script::new(store());
+        script.will(Ok("one"));
+        script.get().await.unwrap();
+        script.clock.advance(TTL);
+        script.will(Ok("two"));
+        *script.word.lock().unwrap() = Some(word);
+        *script.slow.lock().unwrap() = Duration::from_secs(30);
+        let start = Instant::now();
+        let expected = match word {
+            Access::Open => Some("one"),
+            Access::Login => Some("two"),
+            _ => None,
+        };
+        for _ in 0..3 {
+            assert_eq!(script.get().await.ok().as_deref(), expected, "{word:?}");
+        }
+        assert_eq!((start.elapsed().as_secs(), script.asked()), (secs, 2), "{word:?}");
+        sleep(Duration::from_secs(31)).await;
+        assert_eq!((script.get().await.unwrap(), script.asked()), ("two".into(), 2), "{word:?}");
+    }
+}
+
+/// What stands in already is taken back.
+#[tokio::test(start_paused = true)]
+async fn a_closing_word_holds_against_what_stands_in() {
+    let script = Script::new(store());
+    script.will(Ok("one"));
+    script.get().await.unwrap();
+    script.clock.advance(TTL);
+    let heard = Heard::default();
+    let (script, late) = (&script, heard.clone());
+    let ask = |_: Heard| async { unreachable!("the flight is under way") };
+    let flight = script.remembered.get(&script.source, "id", |heard| async move {
+        sleep(Duration::from_secs(5)).await;
+        heard.note(late.stricter(Access::Open).await);
+        std::future::pending().await
+    });
+    assert_eq!(*flight.await.unwrap(), "one");
+    heard.note(Access::Hidden);
+    sleep(Duration::from_secs(5)).await;
+    let told = script.remembered.get(&script.source, "id", ask).await;
+    assert!(matches!(told, Err(ServeError::NotFound { .. })));
 }
 
 #[tokio::test(start_paused = true)]

@@ -70,7 +70,7 @@ impl Masters {
     }
 
     async fn record(&self, id: &str) -> Result<Record, AdapterError> {
-        self.open().record(&ItemId::from(id)).await
+        self.open().record(&ItemId::from(id), &Heard::default()).await
     }
 
     async fn media(&self, id: &str) -> Result<Media, AdapterError> {
