@@ -98,9 +98,9 @@ pub fn in_process(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<
 
 /// Warm answers in front of the stack.
 fn front(settings: &Settings, parts: Parts, outer: Outer) -> Front {
-    let (gate, proxies) = (parts.gate.clone(), outer.proxies.clone());
     let room = *settings.cache.memory - for_finished(settings);
-    Front::new(Warm::new(room, gate, proxies), stack(App::new(parts), outer))
+    let warm = Warm::new(room, parts.gate.clone(), &outer);
+    Front::new(warm, stack(App::new(parts), outer))
 }
 
 /// Of the memory for answers, the part for those that may be wanted under another address. The rest is for answers as they

@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use loggia::cli::{self, Arguments, Exit};
 use loggia::settings::load::Environment;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = match Arguments::read(std::env::args_os()) {
         Ok(arguments) => arguments,

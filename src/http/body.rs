@@ -12,6 +12,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 use tokio::time::{Sleep, sleep};
 use tower::BoxError;
 
+use super::activity::PIECE;
+
 /// Bytes that are there, or that are still to come.
 ///
 /// A type of its own, not an alias: the boxed body behind an alias makes handlers fail to compile
@@ -51,6 +53,11 @@ impl Body {
             Kind::Whole(bytes) => Some(bytes),
             Kind::Empty | Kind::Boxed(_) => None,
         }
+    }
+
+    /// Whether it goes out in one piece: there is nothing to hold back.
+    pub(super) fn is_light(&self) -> bool {
+        self.whole().is_none_or(|bytes| bytes.len() <= PIECE)
     }
 
     /// The same bytes; an error ends them when the next piece takes longer than `patience` to come.

@@ -42,6 +42,8 @@ pub struct Outer {
     pub concurrency: usize,
     /// What operators get.
     pub health: Health,
+    /// Weighs answers on their way.
+    pub(super) scales: Scales,
 }
 
 impl Outer {
@@ -55,6 +57,7 @@ impl Outer {
             timeout: *settings.request_timeout,
             concurrency: requests.min(Semaphore::MAX_PERMITS),
             health,
+            scales: Scales::default(),
         }
     }
 }
@@ -70,7 +73,7 @@ where
     A::Future: Send,
 {
     let public = Arc::new(outer.public_url);
-    let work = limited(app, outer.concurrency, outer.timeout);
+    let work = limited(app, outer.concurrency, outer.timeout, outer.scales);
     let answers = readable(work, Arc::clone(&public));
     told(operated(answers, outer.health, public), outer.proxies)
 }
@@ -90,13 +93,12 @@ pub fn operators(outer: Outer) -> Stack {
 }
 
 /// Layers 9 to 13: how much work there may be, and for how long.
-fn limited<A>(app: A, concurrency: usize, timeout: Duration) -> Stack
+fn limited<A>(app: A, concurrency: usize, timeout: Duration, scales: Scales) -> Stack
 where
     A: Service<Request<Body>, Response = Response<Body>> + Clone + Send + Sync + 'static,
     A::Error: Into<BoxError>,
     A::Future: Send,
 {
-    let scales = Scales::default();
     let stack = ServiceBuilder::new()
         // 9. Ends at the answer's head; streamed bodies have a deadline for each piece instead. Outside
         //    the limits, so that a request that is given up gives its permit back.

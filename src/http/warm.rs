@@ -23,6 +23,8 @@ use tracing::Span;
 use super::conditional::{Validator, not_modified};
 use super::observe::{Counts, Head, Line};
 use super::request_id::{self, X_REQUEST_ID};
+use super::stack::Outer;
+use super::weight::Scales;
 use super::{Body, Client, Proxies, Stack};
 use crate::serve::gate::{Gate, Standing};
 
@@ -52,6 +54,7 @@ pub struct Warm {
     largest: u64,
     gate: Gate,
     proxies: Proxies,
+    scales: Scales,
 }
 
 /// What was asked: the address, and the headers that a document's form depends on.
@@ -95,10 +98,11 @@ impl Weighter<Asked, Arc<Answer>> for ByWeight {
 
 impl Warm {
     /// Room for so many bytes of answers. `gate` tells whether a decision stands.
-    pub fn new(bytes: u64, gate: Gate, proxies: Proxies) -> Self {
+    pub fn new(bytes: u64, gate: Gate, outer: &Outer) -> Self {
         let usual = usize::try_from(bytes / USUAL).unwrap_or(usize::MAX);
         let answers = Cache::with_weighter(usual, bytes, ByWeight);
-        Self { answers, largest: bytes / SHARE, gate, proxies }
+        let (proxies, scales) = (outer.proxies.clone(), outer.scales.clone());
+        Self { answers, largest: bytes / SHARE, gate, proxies, scales }
     }
 
     /// The answer that was given before, if it may be given again.
@@ -109,7 +113,13 @@ impl Warm {
             self.answers.remove(&asked);
             return None;
         }
-        Some(answer.again(req, &self.proxies))
+        let body = Body::from(answer.body.clone());
+        let body = match body.is_light() {
+            true => body,
+            // One that is too much now goes the long way, where that is said.
+            false => self.scales.weigh(Client::of(req, &self.proxies).address, body).ok()?,
+        };
+        Some(answer.again(req, body, &self.proxies))
     }
 
     /// Keeps an answer that its handler says may be given again.
@@ -159,10 +169,10 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Option<&'a He
 }
 
 impl Answer {
-    fn again(&self, req: &Request<Body>, proxies: &Proxies) -> Response<Body> {
+    fn again(&self, req: &Request<Body>, body: Body, proxies: &Proxies) -> Response<Body> {
         let id = request_id::random();
         let mut line = Line::of(req, || (id.clone(), Client::of(req, proxies)));
-        let mut res = Response::new(Body::from(self.body.clone()));
+        let mut res = Response::new(body);
         *res.headers_mut() = self.headers.clone();
         let known = Validator::on(&res).is_some_and(|validator| validator.known_to(req.headers()));
         if known {

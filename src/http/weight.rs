@@ -8,7 +8,6 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 
-use super::activity::PIECE;
 use super::around::Inner;
 use super::{Body, Client, Problem};
 
@@ -87,8 +86,8 @@ impl Scales {
 
     /// Lets an answer go if it is not too much beside all others, nor beside the others of its client. What is no
     /// longer than one piece goes at once, out of our hands: there is nothing to hold back.
-    fn weigh(&self, client: IpAddr, body: Body) -> Result<Body, Problem> {
-        let Some(bytes) = body.whole().filter(|bytes| bytes.len() > PIECE).cloned() else { return Ok(body) };
+    pub(super) fn weigh(&self, client: IpAddr, body: Body) -> Result<Body, Problem> {
+        let Some(bytes) = body.whole().filter(|_| !body.is_light()).cloned() else { return Ok(body) };
         let (client, place) = (share(client), Place::of(&bytes));
         {
             let mut pans = self.pans();
@@ -158,6 +157,7 @@ pub(super) async fn weighed(scales: Scales, req: Request<Body>, inner: Inner) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::activity::PIECE;
 
     const UNIT: usize = 2 * PIECE;
 
