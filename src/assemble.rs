@@ -160,9 +160,9 @@ fn parts(
 
     let limits = settings.limits.limits();
     let originals = Originals::new(originals, limits.memory / 4);
-    let facts = Facts::new(store.clone(), originals.clone(), limits, Arc::clone(&clock));
-    let records = Records::new(store.clone(), facts.clone(), Arc::clone(&clock));
     let pool = Arc::new(Pool::new(&settings.limits));
+    let facts = Facts::new(store.clone(), originals.clone(), Arc::clone(&pool), limits, Arc::clone(&clock));
+    let records = Records::new(store.clone(), facts.clone(), Arc::clone(&clock));
     let pyramids = Pyramids::new(tiles, for_pyramids, originals.clone(), Arc::clone(&pool), limits);
     let derivatives = derivatives(store.clone(), Render::new(originals, pyramids.clone(), pool, limits));
     let parts = Parts {

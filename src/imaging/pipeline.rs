@@ -4,7 +4,7 @@ use super::decode::{self, Decoded};
 use super::orient::Orientation;
 use super::pixels::{Channels, Pixels};
 use super::plan::Offer;
-use super::{Header, ImagingError, Job, Limits, Master, colour, encode, plan, rotate, scale, sniff};
+use super::{Header, ImagingError, Job, Limits, Master, colour, encode, plan, rotate, scale};
 use crate::iiif::image::geometry::Rect;
 use crate::iiif::image::quality::{Format, Tone};
 
@@ -69,11 +69,15 @@ pub fn largest_jpeg(quality: u8, limits: &Limits) -> u64 {
     (limits.memory.saturating_sub(WORKSPACE) / per_pixel.max(turning)).max(1)
 }
 
-/// Makes a derivative.
-pub fn render(mut master: Box<dyn Master>, job: &Job, limits: &Limits) -> Result<Vec<u8>, ImagingError> {
-    let header = sniff::header(&mut *master, limits)?;
-    admit(&header, job, limits)?;
-    let picture = scaled(master, &header, job, limits)?;
+/// Makes a derivative of a master with this header.
+pub fn render(
+    master: Box<dyn Master>,
+    header: &Header,
+    job: &Job,
+    limits: &Limits,
+) -> Result<Vec<u8>, ImagingError> {
+    admit(header, job, limits)?;
+    let picture = scaled(master, header, job, limits)?;
     finish(header.orientation.apply(picture), job)
 }
 

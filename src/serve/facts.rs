@@ -19,7 +19,7 @@ use crate::adapter::record::{Image, MediaId, Size};
 use crate::adapter::{Content, Media};
 use crate::clock::Clock;
 use crate::iiif::image::quality::Tone;
-use crate::imaging::{self, ImagingError, Limits, Master, Parts, Sniff};
+use crate::imaging::{self, Limits, Master, Parts, Pool, Sniff};
 use crate::store::{Key, Store};
 
 /// One request of a header, in bytes: enough for nearly all, little for the source.
@@ -46,6 +46,7 @@ pub struct Facts {
     flights: Flights<Name, ImageFacts>,
     store: Arc<dyn Store>,
     originals: Originals,
+    pool: Arc<Pool>,
     limits: Limits,
     clock: Arc<dyn Clock>,
 }
@@ -90,8 +91,14 @@ struct Refusal {
 }
 
 impl Facts {
-    /// Facts that outlive a restart in `store`.
-    pub fn new(store: Arc<dyn Store>, originals: Originals, limits: Limits, clock: Arc<dyn Clock>) -> Self {
+    /// Facts that outlive a restart in `store`; headers of open files are read on the workers of `pool`.
+    pub fn new(
+        store: Arc<dyn Store>,
+        originals: Originals,
+        pool: Arc<Pool>,
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             memory: Arc::new(Cache::new(IN_MEMORY)),
             refused: Arc::new(Cache::new(REFUSED)),
@@ -99,6 +106,7 @@ impl Facts {
             flights: Flights::default(),
             store,
             originals,
+            pool,
             limits,
             clock,
         }
@@ -242,8 +250,8 @@ impl Facts {
         mut master: Box<dyn Master>,
     ) -> Result<ImageFacts, ServeError> {
         let limits = self.limits;
-        let header = tokio::task::spawn_blocking(move || imaging::header(&mut *master, &limits));
-        let header = header.await.unwrap_or_else(|error| Err(ImagingError::Decoder(error.to_string())));
+        let read = move || imaging::header(&mut *master, &limits);
+        let header = self.pool.run(imaging::HEADER_COST, read).await;
         let header = header.and_then(|header| imaging::check(&header, &limits).map(|()| header));
         let header = header.map_err(|error| ServeError::from_imaging(&source.name, media.as_str(), error))?;
         Ok(ImageFacts::from(&header))

@@ -138,6 +138,9 @@ pub fn sniff(parts: &Parts) -> Result<Sniff, ImagingError> {
     settle(examine(parts, Depth::Size))
 }
 
+/// Bytes of memory that [`header`] takes, about: all but hostile files tell it in their first kilobytes.
+pub const HEADER_COST: u64 = 1 << 20;
+
 /// Tells the header of an open file, and what rendering wants to know besides (the levels of a
 /// TIFF). A size beyond the limits is an error.
 pub fn header(master: &mut dyn Master, limits: &Limits) -> Result<Header, ImagingError> {

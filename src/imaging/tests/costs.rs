@@ -18,7 +18,7 @@ fn job(name: &str, width: u32, height: u32, degrees: f64, format: Format) -> (He
 fn what_is_asked_for_is_told_from_what_the_master_is() {
     let error = |name, width, height, degrees, format, limits: &Limits| {
         let (_, job) = job(name, width, height, degrees, format);
-        render(Box::new(Cursor::new(fixture(name))), &job, limits).unwrap_err()
+        made_within(&fixture(name), &job, limits).unwrap_err()
     };
     let large = 12_000;
     let cases = [
@@ -48,7 +48,7 @@ fn what_is_asked_for_is_told_from_what_the_master_is() {
     let header = header_of(&master).unwrap();
     let small = Job { width: 8, height: 8, ..whole(&header) };
     assert!(matches!(
-        render(Box::new(Cursor::new(master)), &small, &Limits { memory: 5 << 20, ..roomy }),
+        made_within(&master, &small, &Limits { memory: 5 << 20, ..roomy }),
         Err(ImagingError::TooLarge { .. })
     ));
 }

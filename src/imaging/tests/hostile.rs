@@ -24,7 +24,7 @@ const NARROW: Limits = Limits { memory: 64 << 20, max_pixels: 10_000_000_000 };
 fn try_all(file: &[u8], limits: &Limits) -> Result<Vec<u8>, ImagingError> {
     let header = header(&mut Cursor::new(file), limits)?;
     let job = Job { width: 20, height: 10, ..whole(&header) };
-    render(Box::new(Cursor::new(file.to_vec())), &job, limits)
+    render(Box::new(Cursor::new(file.to_vec())), &header, &job, limits)
 }
 
 #[test]
@@ -59,21 +59,53 @@ fn hostile_files_are_refused_with_a_sentence() {
 
 /// What is looked at again after every piece must be little, or a megabyte of it takes minutes.
 #[test]
-fn jpegs_of_nothing_but_markers_are_soon_given_up() {
-    let megabyte =
-        |pattern: &[u8]| [b"\xff\xd8".as_slice(), &pattern.repeat((1 << 20) / pattern.len())].concat();
-    for (name, pattern) in [
-        ("fill bytes", b"\xff".as_slice()),
-        ("restarts", b"\xff\xd0"),
-        ("empty segments", b"\xff\xe0\x00\x02"),
-        ("empty segments after fill bytes", &[b"\xff".repeat(60).as_slice(), b"\xff\xe0\x00\x02"].concat()),
+fn files_of_nothing_but_markers_are_soon_given_up() {
+    let jpeg = b"\xff\xd8".as_slice();
+    let png = &fixture("rgb.png")[..33];
+    let webp = b"RIFF\0\0\x10\0WEBPVP8X\x0a\0\0\0\x08\0\0\0\x07\0\0\x07\0\0".as_slice();
+    let exif = [b"\0\0\0\x1aeXIf".as_slice(), b"II*\0\x08\0\0\0\0\0", &[0; 20]].concat();
+    let no_jpeg = "a JPEG without pixels";
+    let many = "a PNG of more than 1000 chunks in front of its pixels";
+    for (name, start, pattern, expected) in [
+        ("fill bytes", jpeg, b"\xff".as_slice(), no_jpeg),
+        ("restarts", jpeg, b"\xff\xd0", no_jpeg),
+        ("empty segments", jpeg, b"\xff\xe0\x00\x02", no_jpeg),
+        (
+            "segments after fill",
+            jpeg,
+            &[b"\xff".repeat(60).as_slice(), b"\xff\xe0\x00\x02"].concat(),
+            no_jpeg,
+        ),
+        ("empty texts", png, b"\0\0\0\0tEXt\0\0\0\0", many),
+        ("orientations", png, &exif, many),
+        ("unknown chunks", webp, b"junk\0\0\0\0", "a WebP without pixels"),
     ] {
-        let file = megabyte(pattern);
+        let file = [start, &pattern.repeat((1 << 20) / pattern.len())].concat();
         let mut parts = Parts::default();
         parts.add(0..128 << 10, file[..128 << 10].to_vec());
         let told = sniff(&parts).map_err(|error| error.to_string());
-        assert_eq!(told, Err("the master is broken: a JPEG without pixels".into()), "{name}");
+        assert_eq!(told, Err(format!("the master is broken: {expected}")), "{name}");
     }
+}
+
+/// The first EXIF block counts; pixels tell enough where no end of the chunks behind them is in sight.
+#[test]
+fn what_is_said_again_and_again_is_heard_once() {
+    let file = fixture("orientation-6.png");
+    let at = file.windows(4).position(|kind| kind == b"eXIf").unwrap() - 4;
+    let length = u32::from_be_bytes(file[at..at + 4].try_into().unwrap()) as usize + 12;
+    let mut second = file[at..at + length].to_vec();
+    let value =
+        second.windows(4).position(|tag| tag == [0x01, 0x12, 0, 3] || tag == [0x12, 0x01, 3, 0]).unwrap();
+    second[value + 8..value + 12].iter_mut().for_each(|byte| *byte = if *byte == 6 { 1 } else { *byte });
+    let twice = [&file[..at + length], &second, &file[at + length..]].concat();
+    assert_eq!(header_of(&twice).unwrap().orientation, header_of(&file).unwrap().orientation);
+
+    let file = fixture("orientation-6.webp");
+    let at = file.windows(4).position(|kind| kind == b"EXIF").unwrap();
+    let crowded = [&file[..at], &b"junk\0\0\0\0".repeat(2000), &file[at..]].concat();
+    let header = header_of(&crowded).unwrap();
+    assert_eq!((header.width, header.height), header.stored());
 }
 
 /// What cannot be drawn has no description either: viewers would be promised pictures.

@@ -26,7 +26,12 @@ fn header_of(file: &[u8]) -> Result<Header, ImagingError> {
 }
 
 fn made(file: &[u8], job: &Job) -> Result<Vec<u8>, ImagingError> {
-    render(Box::new(Cursor::new(file.to_vec())), job, &Limits::default())
+    made_within(file, job, &Limits::default())
+}
+
+fn made_within(file: &[u8], job: &Job, limits: &Limits) -> Result<Vec<u8>, ImagingError> {
+    let header = header(&mut Cursor::new(file), limits)?;
+    render(Box::new(Cursor::new(file.to_vec())), &header, job, limits)
 }
 
 /// The whole picture as it is, as PNG.
