@@ -4,8 +4,10 @@ use super::decode::{self, Decoded};
 use super::orient::Orientation;
 use super::pixels::{Channels, Pixels};
 use super::plan::Offer;
+use super::pyramid::{self, Shape};
 use super::{Header, ImagingError, Job, Limits, Master, colour, encode, plan, rotate, scale};
 use crate::iiif::image::geometry::Rect;
+use crate::iiif::image::levels;
 use crate::iiif::image::quality::{Format, Tone};
 
 /// Beside the pixels: rows, bands, strips and tables of encoders and of colour transforms.
@@ -40,15 +42,29 @@ pub(super) fn admit_costs(
     Ok(reading.max(writing))
 }
 
-/// Whether a master can be drawn at all, as far as its header tells: tiles of its full size are within the limits.
-pub fn check(header: &Header, limits: &Limits) -> Result<(), ImagingError> {
-    limits.pixels(header.width, header.height)?;
-    let one = Rect { x: 0, y: 0, width: 1, height: 1 };
-    let plan = plan::plan(&header.offer(), one, (1, 1));
+/// Whether what info.json says of a master can be kept, as far as its header tells: tiles of its full size and the
+/// sizes that are listed, from a pyramid with tiles of this side or at once.
+pub fn check(header: &Header, tile: u32, limits: &Limits) -> Result<(), ImagingError> {
+    let (width, height) = (header.width, header.height);
+    limits.pixels(width, height)?;
     // A file of unknown length is given the benefit of the doubt.
     let known = Header { length: header.length.or(Some(0)), ..header.clone() };
-    let reading = cost_of_reading(&known, &plan);
-    if reading > limits.memory { Err(ImagingError::too_much_memory(reading, limits.memory)) } else { Ok(()) }
+    let shape = Shape { width, height, tile };
+    if width.max(height) > tile && pyramid::admit(&known, &shape, limits).is_ok() {
+        return Ok(());
+    }
+    let (stored, offer) = (header.stored(), header.offer());
+    let first = (stored.0.min(tile), stored.1.min(tile));
+    let listed =
+        levels::listed((width, height)).map(|size| (stored, header.orientation.size(size.0, size.1)));
+    for ((width, height), output) in listed.chain([(first, first)]) {
+        let plan = plan::plan(&offer, Rect { x: 0, y: 0, width, height }, output);
+        let reading = cost_of_reading(&known, &plan);
+        if reading > limits.memory {
+            return Err(ImagingError::too_much_memory(reading, limits.memory));
+        }
+    }
+    Ok(())
 }
 
 /// Whether an answer can be made, as far as it can be told before the master is seen: whether its format holds it, and

@@ -47,12 +47,12 @@ fn hostile_files_are_refused_with_a_sentence() {
     broken/png-100000.png: the work on this picture is too large: 30016500160 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/png-bomb.png: the work on this picture is too large: 911098560 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/png-no-pixels.png: the master is broken: a PNG without pixels
-    broken/tiff-100000.tif: the work on this picture is too large: 50009119680 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
+    broken/tiff-100000.tif: the work on this picture is too large: 10009119680 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/tiff-no-strips.tif: the master is broken: a TIFF without a table of strips or tiles
     broken/tiff-nowhere.tif: the master is broken: the file ends early
     broken/tiff-samples.tif: the master is broken: 60000 samples in a pixel of 1 colours
-    broken/tiff-table.tif: the work on this picture is too large: 20008525680 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
-    broken/tiff-wide-tile.tif: the work on this picture is too large: 25778323950 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
+    broken/tiff-table.tif: the work on this picture is too large: 4008525680 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
+    broken/tiff-wide-tile.tif: the work on this picture is too large: 25778323550 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/webp-canvas.webp: the master is broken: a WebP picture of another size than its canvas
     ");
 }

@@ -137,23 +137,18 @@ fn the_end_of_a_long_strip_is_read_without_its_beginning() {
 
 /// An uncompressed TIFF of a single strip.
 fn one_strip(picture: &Pixels) -> Vec<u8> {
-    let tags = [
-        (256, picture.width()),
-        (257, picture.height()),
-        (258, 8),
-        (259, 1),
-        (262, 1),
-        (273, 8 + 2 + 9 * 12 + 4),
-        (277, 1),
-        (278, picture.height()),
-        (279, picture.data().len() as u32),
-    ];
-    let mut file = b"II*\0\x08\0\0\0\x09\0".to_vec();
-    for (tag, value) in tags {
-        file.extend([u16::to_le_bytes(tag), 4_u16.to_le_bytes()].concat());
-        file.extend([1_u32.to_le_bytes(), value.to_le_bytes()].concat());
-    }
-    file.extend([0; 4]);
+    let (width, height, length) = (picture.width(), picture.height(), picture.data().len() as u32);
+    let mut file = tiff_of(&[
+        (256, 1, width),
+        (257, 1, height),
+        (258, 1, 8),
+        (259, 1, 1),
+        (262, 1, 1),
+        (273, 1, 8 + 2 + 9 * 12 + 4),
+        (277, 1, 1),
+        (278, 1, height),
+        (279, 1, length),
+    ]);
     file.extend(picture.data());
     file
 }

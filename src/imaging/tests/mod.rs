@@ -34,6 +34,18 @@ fn made_within(file: &[u8], job: &Job, limits: &Limits) -> Result<Vec<u8>, Imagi
     render(Box::new(Cursor::new(file.to_vec())), &header, job, limits)
 }
 
+/// The header of a TIFF: tags, numbers of their values, and the values or where they lie.
+fn tiff_of(tags: &[(u16, u32, u32)]) -> Vec<u8> {
+    let mut file = b"II*\0\x08\0\0\0".to_vec();
+    file.extend((tags.len() as u16).to_le_bytes());
+    for (tag, count, value) in tags {
+        file.extend([tag.to_le_bytes(), 4_u16.to_le_bytes()].concat());
+        file.extend([count.to_le_bytes(), value.to_le_bytes()].concat());
+    }
+    file.extend([0; 4]);
+    file
+}
+
 /// The whole picture as it is, as PNG.
 fn whole(header: &Header) -> Job {
     Job {

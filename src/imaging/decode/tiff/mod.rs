@@ -22,8 +22,7 @@ use colour::Colour;
 pub(super) fn cost(layout: &Layout, plan: &Plan) -> u64 {
     let level = &layout.levels[plan.level];
     let read = u64::from(plan.read.width) * u64::from(plan.read.height);
-    // Samples as read, and as handed on: at worst palette entries that become four channels.
-    read * (level.samples.min(5) + 4) + chunk::cost(level) + LONGEST_PROFILE
+    read * Colour::cost(level) + chunk::cost(level) + LONGEST_PROFILE
 }
 
 pub(super) fn decode(
@@ -40,7 +39,7 @@ pub(super) fn decode(
 pub(super) fn cost_of_bands(layout: &Layout) -> u64 {
     let level = &layout.levels[0];
     let band = u64::from(level.width) * u64::from(band(level));
-    band * (level.samples.min(5) + 4) + chunk::cost(level) + LONGEST_PROFILE
+    band * Colour::cost(level) + chunk::cost(level) + LONGEST_PROFILE
 }
 
 /// The full level from top to bottom.
