@@ -94,7 +94,15 @@ impl Header {
     /// What the file offers to a reader.
     pub(super) fn offer(&self) -> Offer {
         match &self.layout {
-            Layout::Jpeg(_) => Offer { levels: vec![self.stored()], shrinks: &[1, 2, 4, 8] },
+            Layout::Jpeg(frame) => {
+                // The decoder shrinks coarse colours as much as the light: no more than leaves a pixel of them in a block.
+                let shrinks = match frame.coarseness() {
+                    1 => &[1, 2, 4, 8][..],
+                    2 => &[1, 2, 4],
+                    _ => &[1, 2],
+                };
+                Offer { levels: vec![self.stored()], shrinks }
+            }
             Layout::Tiff(tiff) => {
                 let levels = tiff.levels.iter().map(|level| (level.width, level.height)).collect();
                 Offer { levels, shrinks: &[1] }
