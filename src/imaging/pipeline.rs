@@ -15,11 +15,13 @@ const WORKSPACE: u64 = 2 << 20;
 
 /// Bytes of memory that rendering will hold at most, if they are within the limits: those of the hungriest step, for
 /// each step drops what it was given. For a header from [`super::header`] an upper bound; for one that was only
-/// sniffed an estimate. The error tells a master that is too large for its job from an answer that would be too
+/// sniffed an estimate. What takes too long is refused too. The error tells a master that is too large for its job from an answer that would be too
 /// large whatever the master.
 pub fn admit(header: &Header, job: &Job, limits: &Limits) -> Result<u64, ImagingError> {
     let plan = plan_for(&header.offer(), header.orientation, job)?;
-    admit_costs(cost_of_reading(header, &plan), decode::channels(header), job, limits)
+    let cost = admit_costs(cost_of_reading(header, &plan), decode::channels(header), job, limits)?;
+    decode::admit(header, &plan)?;
+    Ok(cost)
 }
 
 /// The same, once it is known what reading costs.
@@ -50,7 +52,8 @@ pub fn check(header: &Header, tile: u32, limits: &Limits) -> Result<(), ImagingE
     // A file of unknown length is given the benefit of the doubt.
     let known = Header { length: header.length.or(Some(0)), ..header.clone() };
     let shape = Shape { width, height, tile };
-    if width.max(height) > tile && pyramid::admit(&known, &shape, limits).is_ok() {
+    let tiled = || pyramid::admit(&known, &shape, limits).and(decode::admit_bands(&known));
+    if width.max(height) > tile && tiled().is_ok() {
         return Ok(());
     }
     let (stored, offer) = (header.stored(), header.offer());
@@ -63,6 +66,7 @@ pub fn check(header: &Header, tile: u32, limits: &Limits) -> Result<(), ImagingE
         if reading > limits.memory {
             return Err(ImagingError::too_much_memory(reading, limits.memory));
         }
+        decode::admit(&known, &plan)?;
     }
     Ok(())
 }

@@ -108,6 +108,37 @@ fn what_is_said_again_and_again_is_heard_once() {
     assert_eq!((header.width, header.height), header.stored());
 }
 
+/// Tiles of a pixel each: looking them up takes longer than their pixels are worth.
+#[test]
+fn tiffs_of_specks_are_refused() {
+    let specks = |side: u32| {
+        let count = side * side;
+        tiff_of(&[
+            (256, 1, side),
+            (257, 1, side),
+            (258, 1, 8),
+            (259, 1, 1),
+            (262, 1, 1),
+            (277, 1, 1),
+            (322, 1, 1),
+            (323, 1, 1),
+            (324, count, 1000),
+            (325, count, 1000),
+        ])
+    };
+    let header = header_of(&specks(2000)).unwrap();
+    let message = "the work on this picture is too large: 4000000 strips or tiles, at most 1000000 allowed (a few seconds of work)";
+    let job = Job { width: 64, height: 64, ..whole(&header) };
+    let limits = Limits::default();
+    assert_eq!(admit(&header, &job, &limits).unwrap_err().to_string(), message);
+    assert_eq!(check(&header, 512, &limits).unwrap_err().to_string(), message);
+    let bands = decode::bands(Box::new(Cursor::new(specks(2000))), &header, &limits);
+    assert_eq!(bands.err().unwrap().to_string(), message);
+    let part = Rect { x: 1000, y: 1000, width: 900, height: 900 };
+    assert!(admit(&header, &Job { crop: part, ..job }, &limits).is_ok());
+    check(&header_of(&specks(1000)).unwrap(), 512, &limits).unwrap();
+}
+
 /// What cannot be drawn has no description either: viewers would be promised pictures.
 #[test]
 fn tiffs_that_cannot_be_drawn_are_refused_at_the_header() {
