@@ -268,6 +268,43 @@ fn pages_are_no_levels() {
     }
 }
 
+/// Two pages, the second half as large: only tiles that are written alike pass for a level without saying so.
+#[test]
+fn half_a_page_is_no_level_unless_it_is_tiled_alike() {
+    let page = |side: u32, (offsets, lengths): (u16, u16), samples: u32, subfile: u32| {
+        tiff_of(&[
+            (254, 1, subfile),
+            (256, 1, side),
+            (257, 1, side),
+            (258, 1, 8),
+            (259, 1, 1),
+            (262, 1, 1),
+            (277, 1, samples),
+            (278, 1, side),
+            (322, 1, 64),
+            (323, 1, 64),
+            (offsets, 1, 1000),
+            (lengths, 1, 1000),
+        ])
+    };
+    let (strips, tiles) = ((273, 279), (324, 325));
+    for (name, first, second, levels) in [
+        ("strips", page(64, strips, 1, 0), page(32, strips, 1, 0), 1),
+        ("strips that say so", page(64, strips, 1, 0), page(32, strips, 1, 1), 2),
+        ("tiles", page(64, tiles, 1, 0), page(32, tiles, 1, 0), 2),
+        ("tiles of other samples", page(64, tiles, 1, 0), page(32, tiles, 2, 0), 1),
+        ("tiles and strips", page(64, tiles, 1, 0), page(32, strips, 1, 0), 1),
+    ] {
+        // The second directory follows the first one.
+        let mut file = first;
+        let next = file.len() as u32;
+        file.truncate(next as usize - 4);
+        file.extend(next.to_le_bytes());
+        file.extend(&second[8..]);
+        assert_eq!(header_of(&file).unwrap().offer().levels.len(), levels, "{name}");
+    }
+}
+
 #[test]
 fn a_tile_of_a_large_tiff_costs_little() {
     let file = fixture("pyramid-jpeg-big.tif");
