@@ -91,6 +91,6 @@ pub(super) fn cost(header: &Header, plan: &Plan) -> u64 {
         Layout::Png { channels, interlaced } => png::cost(*channels, *interlaced, full, plan),
         Layout::Tiff(layout) => tiff::cost(layout, plan),
         Layout::Webp => webp::cost(full),
-        Layout::Gif => gif::cost(full),
+        Layout::Gif => gif::cost(full, header.length),
     }
 }

@@ -39,7 +39,7 @@ fn hostile_files_are_refused_with_a_sentence() {
         .collect();
     insta::assert_snapshot!(messages.join("\n"), @r"
     broken/empty.tif: the master is broken: the file ends early
-    broken/gif-65535.gif: the work on this picture is too large: 34359738376 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
+    broken/gif-65535.gif: the work on this picture is too large: 34359740428 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/gif-frame.gif: the master is broken: its first frame is larger than its canvas
     broken/jpeg-65535.jpg: the work on this picture is too large: 1209008888 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/jpeg-scans.jpg: the master is broken: a JPEG of more than 100 scans

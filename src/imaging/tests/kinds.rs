@@ -268,6 +268,24 @@ fn pages_are_no_levels() {
     }
 }
 
+/// What is written about a small picture may be longer than the picture.
+#[test]
+fn a_small_gif_may_have_long_metadata() {
+    let file = fixture("plain.gif");
+    let header = header_of(&file).unwrap();
+    let behind_palette = 13 + 3 * (2 << (file[10] & 7));
+    let packet = [b"<?xpacket?>".as_slice(), &[b' '; 70_000]].concat();
+    let ramp: Vec<u8> = [1].into_iter().chain((0..=255).rev()).chain([0]).collect();
+    let said = |length: usize| {
+        let xmp = [b"\x21\xff\x0bXMP DataXMP", &packet[..length], &ramp].concat();
+        [&file[..behind_palette], &xmp, &file[behind_palette..]].concat()
+    };
+    for length in [0, 100, packet.len()] {
+        let answer = made(&said(length), &whole(&header)).unwrap_or_else(|error| panic!("{length}: {error}"));
+        assert_colours("plain.gif", &pixels(&answer), MIDDLES, COLOURS, TOLERANCE);
+    }
+}
+
 /// Two pages, the second half as large: only tiles that are written alike pass for a level without saying so.
 #[test]
 fn half_a_page_is_no_level_unless_it_is_tiled_alike() {
