@@ -38,9 +38,14 @@ fn lossless(parts: &Parts, at: u64) -> Result<(u32, u32), Lack> {
 fn extended(parts: &Parts) -> Result<((u32, u32), Orientation), Lack> {
     let [flags, _, _, _, a, b, c, d, e, f] = parts.array(20)?;
     let canvas = (1 + u32::from_le_bytes([a, b, c, 0]), 1 + u32::from_le_bytes([d, e, f, 0]));
+    // Flags promise EXIF that is not there: where the file says that it ends, nothing is left to come.
+    let end = 8 + u64::from(u32::from_le_bytes(parts.array(4)?));
     let mut at = 12_u64;
     let mut is_picture = false;
     for _ in 0..MOST_CHUNKS {
+        if is_picture && at + 8 > end {
+            break;
+        }
         let [w, x, y, z, length @ ..] = parts.array::<8>(at)?;
         let length = u64::from(u32::from_le_bytes(length));
         let picture = match &[w, x, y, z] {

@@ -268,6 +268,20 @@ fn pages_are_no_levels() {
     }
 }
 
+/// Some tools drop the EXIF block, and leave the flag that tells of it.
+#[test]
+fn a_webp_without_the_exif_that_it_announces_is_upright() {
+    let file = fixture("orientation-6.webp");
+    let at = file.windows(4).position(|kind| kind == b"EXIF").unwrap();
+    let mut cut = file[..at].to_vec();
+    cut[4..8].copy_from_slice(&(at as u32 - 8).to_le_bytes());
+    let header = header_of(&cut).unwrap();
+    assert_eq!(((header.width, header.height), header.stored()), ((64, 96), (64, 96)));
+    assert!(made(&cut, &whole(&header)).is_ok());
+    // Cut short it is, if it says that more was to come.
+    assert!(matches!(header_of(&file[..at]), Err(ImagingError::Broken(_))));
+}
+
 /// What is written about a small picture may be longer than the picture.
 #[test]
 fn a_small_gif_may_have_long_metadata() {
