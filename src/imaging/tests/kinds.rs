@@ -268,6 +268,20 @@ fn pages_are_no_levels() {
     }
 }
 
+#[test]
+fn a_gif_without_a_screen_is_as_large_as_its_first_frame() {
+    let plain = fixture("plain.gif");
+    let behind_palette = 13 + 3 * (2 << (plain[10] & 7));
+    let comment =
+        [b"\x21\xfe".as_slice(), &[b"\x2c".as_slice(), &[b','; 44]].concat().repeat(9), b"\0"].concat();
+    let mut file = [&plain[..behind_palette], &comment, &plain[behind_palette..]].concat();
+    file[6..10].fill(0);
+    let header = header_of(&file).unwrap();
+    assert_eq!((header.width, header.height), (96, 64));
+    let answer = made(&file, &whole(&header)).unwrap();
+    assert_colours("plain.gif", &pixels(&answer), MIDDLES, COLOURS, TOLERANCE);
+}
+
 /// Some tools drop the EXIF block, and leave the flag that tells of it.
 #[test]
 fn a_webp_without_the_exif_that_it_announces_is_upright() {
