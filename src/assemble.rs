@@ -129,7 +129,8 @@ pub async fn probe(settings: &Settings, name: &str, item: &str) -> anyhow::Resul
     let originals = Files::open_dir("originals", scratch.path(), *settings.cache.disk)?;
     let store = Arc::new(Memory::new("memory", *settings.cache.memory));
     let originals = Originals::new(originals, limits.memory / 4);
-    let facts = Facts::new(store.clone(), originals, limits, clock.clone());
+    let pool = Arc::new(Pool::new(&settings.limits));
+    let facts = Facts::new(store.clone(), originals, pool, limits, clock.clone());
     let sources = sources(settings)?;
     let source = sources.get(name)?;
 
@@ -194,9 +195,9 @@ fn parts(
 
     let limits = settings.limits.limits();
     let originals = Originals::new(originals, limits.memory / 4);
-    let facts = Facts::new(store.clone(), originals.clone(), limits, Arc::clone(&clock));
-    let records = Records::new(store.clone(), facts.clone(), Arc::clone(&clock));
     let pool = Arc::new(Pool::new(&settings.limits));
+    let facts = Facts::new(store.clone(), originals.clone(), Arc::clone(&pool), limits, Arc::clone(&clock));
+    let records = Records::new(store.clone(), facts.clone(), Arc::clone(&clock));
     let pyramids = Pyramids::new(tiles, for_pyramids, originals.clone(), Arc::clone(&pool), limits);
     let derivatives = derivatives(store.clone(), Render::new(originals, pyramids.clone(), pool, limits));
     let parts = Parts {

@@ -28,7 +28,7 @@ mod tests;
 pub use limits::Limits;
 pub use pipeline::{admit, can_write, check, largest_jpeg, render};
 pub use pool::Pool;
-pub use sniff::{Header, Kind, MAGIC, Parts, Sniff, header, kind, sniff};
+pub use sniff::{HEADER_COST, Header, Kind, MAGIC, Parts, Sniff, header, kind, sniff};
 
 /// An original, open for reading.
 pub trait Master: Read + Seek + Send {}

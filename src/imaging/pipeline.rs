@@ -4,8 +4,10 @@ use super::decode::{self, Decoded};
 use super::orient::Orientation;
 use super::pixels::{Channels, Pixels};
 use super::plan::Offer;
-use super::{Header, ImagingError, Job, Limits, Master, colour, encode, plan, rotate, scale, sniff};
+use super::pyramid::{self, Shape};
+use super::{Header, ImagingError, Job, Limits, Master, colour, encode, plan, rotate, scale};
 use crate::iiif::image::geometry::Rect;
+use crate::iiif::image::levels;
 use crate::iiif::image::quality::{Format, Tone};
 
 /// Beside the pixels: rows, bands, strips and tables of encoders and of colour transforms.
@@ -13,11 +15,13 @@ const WORKSPACE: u64 = 2 << 20;
 
 /// Bytes of memory that rendering will hold at most, if they are within the limits: those of the hungriest step, for
 /// each step drops what it was given. For a header from [`super::header`] an upper bound; for one that was only
-/// sniffed an estimate. The error tells a master that is too large for its job from an answer that would be too
+/// sniffed an estimate. What takes too long is refused too. The error tells a master that is too large for its job from an answer that would be too
 /// large whatever the master.
 pub fn admit(header: &Header, job: &Job, limits: &Limits) -> Result<u64, ImagingError> {
     let plan = plan_for(&header.offer(), header.orientation, job)?;
-    admit_costs(cost_of_reading(header, &plan), decode::channels(header), job, limits)
+    let cost = admit_costs(cost_of_reading(header, &plan), decode::channels(header), job, limits)?;
+    decode::admit(header, &plan)?;
+    Ok(cost)
 }
 
 /// The same, once it is known what reading costs.
@@ -40,15 +44,31 @@ pub(super) fn admit_costs(
     Ok(reading.max(writing))
 }
 
-/// Whether a master can be drawn at all, as far as its header tells: tiles of its full size are within the limits.
-pub fn check(header: &Header, limits: &Limits) -> Result<(), ImagingError> {
-    limits.pixels(header.width, header.height)?;
-    let one = Rect { x: 0, y: 0, width: 1, height: 1 };
-    let plan = plan::plan(&header.offer(), one, (1, 1));
+/// Whether what info.json says of a master can be kept, as far as its header tells: tiles of its full size and the
+/// sizes that are listed, from a pyramid with tiles of this side or at once.
+pub fn check(header: &Header, tile: u32, limits: &Limits) -> Result<(), ImagingError> {
+    let (width, height) = (header.width, header.height);
+    limits.pixels(width, height)?;
     // A file of unknown length is given the benefit of the doubt.
     let known = Header { length: header.length.or(Some(0)), ..header.clone() };
-    let reading = cost_of_reading(&known, &plan);
-    if reading > limits.memory { Err(ImagingError::too_much_memory(reading, limits.memory)) } else { Ok(()) }
+    let shape = Shape { width, height, tile };
+    let tiled = || pyramid::admit(&known, &shape, limits).and(decode::admit_bands(&known));
+    if width.max(height) > tile && tiled().is_ok() {
+        return Ok(());
+    }
+    let (stored, offer) = (header.stored(), header.offer());
+    let first = (stored.0.min(tile), stored.1.min(tile));
+    let listed =
+        levels::listed((width, height)).map(|size| (stored, header.orientation.size(size.0, size.1)));
+    for ((width, height), output) in listed.chain([(first, first)]) {
+        let plan = plan::plan(&offer, Rect { x: 0, y: 0, width, height }, output);
+        let reading = cost_of_reading(&known, &plan);
+        if reading > limits.memory {
+            return Err(ImagingError::too_much_memory(reading, limits.memory));
+        }
+        decode::admit(&known, &plan)?;
+    }
+    Ok(())
 }
 
 /// Whether an answer can be made, as far as it can be told before the master is seen: whether its format holds it, and
@@ -69,11 +89,15 @@ pub fn largest_jpeg(quality: u8, limits: &Limits) -> u64 {
     (limits.memory.saturating_sub(WORKSPACE) / per_pixel.max(turning)).max(1)
 }
 
-/// Makes a derivative.
-pub fn render(mut master: Box<dyn Master>, job: &Job, limits: &Limits) -> Result<Vec<u8>, ImagingError> {
-    let header = sniff::header(&mut *master, limits)?;
-    admit(&header, job, limits)?;
-    let picture = scaled(master, &header, job, limits)?;
+/// Makes a derivative of a master with this header.
+pub fn render(
+    master: Box<dyn Master>,
+    header: &Header,
+    job: &Job,
+    limits: &Limits,
+) -> Result<Vec<u8>, ImagingError> {
+    admit(header, job, limits)?;
+    let picture = scaled(master, header, job, limits)?;
     finish(header.orientation.apply(picture), job)
 }
 

@@ -20,7 +20,8 @@ pub(super) struct Plan {
     pub(super) shrink: u32,
     /// Size of the level after shrinking.
     pub(super) size: (u32, u32),
-    /// The whole pixels that are needed, in coordinates of that size.
+    /// The whole pixels that are needed, those that a filter looks at beside the box included, in coordinates of that
+    /// size.
     pub(super) read: Rect,
     /// The exact box within the same coordinates.
     pub(super) exact: Exact,
@@ -36,6 +37,10 @@ pub(super) struct Exact {
     pub(super) width: f64,
     pub(super) height: f64,
 }
+
+/// Rows and columns to each side of a box that a filter looks at: three, times the strongest reduction, four. Where
+/// pixels are averaged first, the averages count.
+pub(super) const MARGIN: u32 = 12;
 
 /// Chooses the cheapest source that is not smaller than what is asked for. `crop` lies within the
 /// full level and is at least one pixel large, and so is `output`.
@@ -63,15 +68,41 @@ pub(super) fn plan(offer: &Offer, crop: Rect, output: (u32, u32)) -> Plan {
         width: f64::from(crop.width) * x,
         height: f64::from(crop.height) * y,
     };
-    Plan { level, shrink, size, read: exact.cover(size), exact, output }
+    let read = exact.cover(size, exact.margin(output));
+    Plan { level, shrink, size, read, exact, output }
 }
 
 impl Exact {
-    /// The whole pixels that the box touches.
-    fn cover(self, (width, height): (u32, u32)) -> Rect {
-        let (x, across) = span(self.x, self.width, width);
-        let (y, down) = span(self.y, self.height, height);
+    /// The whole pixels that the box touches, and so many beside it as there are.
+    pub(super) fn cover(self, (width, height): (u32, u32), margin: (u32, u32)) -> Rect {
+        let (x, across) = span(self.x, self.width, width, margin.0);
+        let (y, down) = span(self.y, self.height, height, margin.1);
         Rect { x, y, width: across, height: down }
+    }
+
+    /// How many pixels are averaged, across and down, so that at least two of these averages are left for each pixel of
+    /// the result.
+    pub(super) fn steps(self, (width, height): (u32, u32)) -> (u32, u32) {
+        let steps = |from: f64, to: u32| (from / f64::from(to) / 2.0).floor().max(1.0) as u32;
+        (steps(self.width, width), steps(self.height, height))
+    }
+
+    /// The pixels to each side that matter for a result of this size.
+    pub(super) fn margin(self, output: (u32, u32)) -> (u32, u32) {
+        let (across, down) = self.steps(output);
+        match self.as_it_is(output) {
+            Some(_) => (0, 0),
+            None => (MARGIN.saturating_mul(across), MARGIN.saturating_mul(down)),
+        }
+    }
+
+    /// The box in whole pixels, if they need no more than to be moved.
+    pub(super) fn as_it_is(self, (width, height): (u32, u32)) -> Option<Rect> {
+        // Sizes of levels are rounded, so that edges may lie a little beside the pixels that they mean.
+        let meant = |length: f64, whole: f64| (length - whole).abs() < 1e-6;
+        let same = meant(self.width, width.into()) && meant(self.height, height.into());
+        let even = meant(self.x, self.x.round()) && meant(self.y, self.y.round());
+        (same && even).then(|| Rect { x: self.x.round() as u32, y: self.y.round() as u32, width, height })
     }
 
     /// The same box in a picture that begins at `x`, `y` and has the given size. Rounding of
@@ -84,12 +115,12 @@ impl Exact {
     }
 }
 
-/// Start and length of the pixels that an interval touches. The tolerance keeps an edge that was
+/// Start and length of the pixels that an interval and its margin touch. The tolerance keeps an edge that was
 /// meant to lie on a pixel's border from pulling in the next one.
-fn span(start: f64, length: f64, total: u32) -> (u32, u32) {
+fn span(start: f64, length: f64, total: u32, margin: u32) -> (u32, u32) {
     const TOLERANCE: f64 = 1e-6;
-    let first = ((start + TOLERANCE).floor().max(0.0) as u32).min(total - 1);
-    let end = ((start + length - TOLERANCE).ceil() as u32).clamp(first + 1, total);
+    let first = ((start + TOLERANCE).floor().max(0.0) as u32).saturating_sub(margin).min(total - 1);
+    let end = ((start + length - TOLERANCE).ceil() as u32).saturating_add(margin).clamp(first + 1, total);
     (first, end - first)
 }
 
@@ -122,8 +153,8 @@ mod tests {
                 (0, 2),
                 rect(0, 0, 2000, 1500),
             ),
-            ("an odd crop", &flat, rect(1001, 999, 101, 101), (50, 50), (0, 2), rect(500, 499, 51, 51)),
-            ("upscaling", &flat, rect(10, 10, 20, 20), (40, 40), (0, 1), rect(10, 10, 20, 20)),
+            ("an odd crop", &flat, rect(1001, 999, 101, 101), (50, 50), (0, 2), rect(488, 487, 75, 75)),
+            ("upscaling", &flat, rect(10, 10, 20, 20), (40, 40), (0, 1), rect(0, 0, 42, 42)),
             ("level 1", &pyramid, rect(1024, 1024, 1024, 1024), (512, 512), (1, 1), rect(512, 512, 512, 512)),
             ("level 2", &pyramid, rect(0, 0, 4000, 3000), (400, 300), (2, 1), rect(0, 0, 1000, 750)),
         ];

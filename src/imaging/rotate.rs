@@ -42,7 +42,8 @@ pub(super) fn size(width: u32, height: u32, degrees: f64) -> (u32, u32) {
     }
     let (sin, cos) = degrees.to_radians().sin_cos();
     let (width, height) = (f64::from(width), f64::from(height));
-    let side = |a: f64, b: f64| (a.abs() + b.abs()).ceil().max(1.0) as u32;
+    // A hair over a whole pixel is rounding, no pixel.
+    let side = |a: f64, b: f64| (a.abs() + b.abs() - 1e-6).ceil().max(1.0) as u32;
     (side(width * cos, height * sin), side(height * cos, width * sin))
 }
 
@@ -120,6 +121,18 @@ mod tests {
             let picture = Pixels::new(3, 2, Channels::Grey, vec![1, 2, 3, 4, 5, 6]).unwrap();
             let turned = rotate(picture, Rotation { mirror, degrees }).unwrap();
             assert_eq!(turned.data(), expected, "mirror {mirror}, {degrees}");
+        }
+    }
+
+    #[test]
+    fn hardly_turned_it_hardly_grows() {
+        for (degrees, expected) in [
+            (1e-10, (401, 301)),
+            (359.999_999_999_9, (401, 301)),
+            (90.000_000_000_1, (301, 401)),
+            (0.1, (402, 302)),
+        ] {
+            assert_eq!(size(401, 301, degrees), expected, "{degrees}");
         }
     }
 

@@ -5,11 +5,7 @@ use fast_image_resize::{FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions,
 
 use super::ImagingError;
 use super::pixels::{Channels, Pixels};
-use super::plan::Exact;
-use crate::iiif::image::geometry::Rect;
-
-/// Rows and columns to each side of the cut that the filter looks at: three, times the strongest reduction, four.
-const MARGIN: u32 = 12;
+use super::plan::{Exact, MARGIN};
 
 /// Bytes between the two passes of a filter, about: the rows of a result are made in bands.
 const BAND: u64 = 8 << 20;
@@ -21,19 +17,25 @@ const WEIGHTS: u64 = 300;
 /// it lies.
 pub(super) fn cost(channels: Channels, size: (u32, u32), cut: Exact, output: (u32, u32)) -> u64 {
     let bytes = |(width, height)| u64::from(width) * u64::from(height) * channels.count() as u64;
-    if as_it_is(cut, output).is_some() {
+    if cut.as_it_is(output).is_some() {
         return bytes(size);
     }
-    let side = |cut: f64, whole: u32| (cut as u32).saturating_add(2 * MARGIN + 2).min(whole);
-    let kept = (side(cut.width, size.0), side(cut.height, size.1));
+    let side = |cut: f64, margin: u32, whole: u32| {
+        (cut as u32).saturating_add(margin.saturating_mul(2)).saturating_add(2).min(whole)
+    };
+    let margin = cut.margin(output);
+    let kept = (side(cut.width, margin.0, size.0), side(cut.height, margin.1, size.1));
     let held = |from: (u32, u32), to: (u32, u32)| {
         let row = bytes((from.0, 1));
         let band = row * u64::from(band(row, to.1)) + u64::from(to.0) * WEIGHTS;
         bytes(from) + bytes(to) + band
     };
-    let scaling = match averaged(cut.width, cut.height, output) {
+    let scaling = match Averages::of(cut, kept, output) {
         None => held(kept, output),
-        Some(middle) => held(kept, middle).max(held(middle, output)),
+        Some(Averages { cut, .. }) => {
+            let middle = (cut.width as u32 + 2 * MARGIN, cut.height as u32 + 2 * MARGIN);
+            held(kept, middle).max(held(middle, output))
+        }
     };
     scaling.max(bytes(size))
 }
@@ -41,10 +43,10 @@ pub(super) fn cost(channels: Channels, size: (u32, u32), cut: Exact, output: (u3
 /// Cuts a box out of a picture and gives it a size. Strong reduction averages whole pixels first:
 /// that is several times faster, and what Lanczos has left to do decides the sharpness.
 pub(super) fn scale(picture: Pixels, cut: Exact, output: (u32, u32)) -> Result<Pixels, ImagingError> {
-    if let Some(cut) = as_it_is(cut, output) {
+    if let Some(cut) = cut.as_it_is(output) {
         return Ok(picture.cut(cut));
     }
-    let kept = around(cut, (picture.width(), picture.height()));
+    let kept = cut.cover((picture.width(), picture.height()), cut.margin(output));
     let cut = cut.within(kept.x, kept.y, kept.width, kept.height);
     let mut picture = picture.cut(kept);
     let alpha = MulDiv::new();
@@ -52,13 +54,12 @@ pub(super) fn scale(picture: Pixels, cut: Exact, output: (u32, u32)) -> Result<P
         // Colours count as much as they are visible.
         alpha.multiply_alpha_inplace(&mut image(&mut picture)?).map_err(fault)?;
     }
-    let mut scaled = match averaged(cut.width, cut.height, output) {
+    let mut scaled = match Averages::of(cut, (picture.width(), picture.height()), output) {
         None => resize(&picture, cut, output, FilterType::Lanczos3)?,
-        Some(size) => {
-            let averaged = resize(&picture, cut, size, FilterType::Box)?;
+        Some(averages) => {
+            let averaged = resize(&picture, averages.area, averages.size, FilterType::Box)?;
             drop(picture);
-            let whole = Exact { x: 0.0, y: 0.0, width: size.0.into(), height: size.1.into() };
-            resize(&averaged, whole, output, FilterType::Lanczos3)?
+            resize(&averaged, averages.cut, output, FilterType::Lanczos3)?
         }
     };
     if scaled.channels().has_alpha() {
@@ -67,33 +68,50 @@ pub(super) fn scale(picture: Pixels, cut: Exact, output: (u32, u32)) -> Result<P
     Ok(scaled)
 }
 
-/// The cut in whole pixels, if they need no more than to be moved.
-fn as_it_is(cut: Exact, (width, height): (u32, u32)) -> Option<Rect> {
-    // Sizes of levels are rounded, so that edges may lie a little beside the pixels that they mean.
-    let meant = |length: f64, whole: f64| (length - whole).abs() < 1e-6;
-    let same = meant(cut.width, width.into()) && meant(cut.height, height.into());
-    let even = meant(cut.x, cut.x.round()) && meant(cut.y, cut.y.round());
-    (same && even).then(|| Rect { x: cut.x.round() as u32, y: cut.y.round() as u32, width, height })
+/// The picture in between, of averages.
+struct Averages {
+    /// What is averaged: the cut and whole cells beside it, as far as the filter looks and the picture goes.
+    area: Exact,
+    /// How many averages there are.
+    size: (u32, u32),
+    /// The cut among them.
+    cut: Exact,
 }
 
-/// The pixels that matter for a cut.
-fn around(cut: Exact, (width, height): (u32, u32)) -> Rect {
-    let span = |start: f64, length: f64, whole: u32| {
-        let first = (start.floor() as u32).saturating_sub(MARGIN).min(whole - 1);
-        let end = ((start + length).ceil() as u32).saturating_add(MARGIN).clamp(first + 1, whole);
-        (first, end - first)
-    };
-    let (x, across) = span(cut.x, cut.width, width);
-    let (y, down) = span(cut.y, cut.height, height);
-    Rect { x, y, width: across, height: down }
+impl Averages {
+    /// If there is enough to reduce.
+    fn of(cut: Exact, (width, height): (u32, u32), output: (u32, u32)) -> Option<Self> {
+        let steps = cut.steps(output);
+        let (x, y) =
+            (Cells::of(cut.x, cut.width, width, steps.0), Cells::of(cut.y, cut.height, height, steps.1));
+        let area = Exact { x: x.start, y: y.start, width: x.length, height: y.length };
+        let size = (x.before + x.count + x.behind, y.before + y.count + y.behind);
+        let (left, top) = (x.before.into(), y.before.into());
+        let cut = Exact { x: left, y: top, width: x.count.into(), height: y.count.into() };
+        (steps != (1, 1)).then_some(Self { area, size, cut })
+    }
 }
 
-/// The size in between, at least twice that of the result, if there is enough to reduce.
-fn averaged(width: f64, height: f64, output: (u32, u32)) -> Option<(u32, u32)> {
-    let steps = |from: f64, to: u32| (from / f64::from(to) / 2.0).floor().max(1.0);
-    let (across, down) = (steps(width, output.0), steps(height, output.1));
-    let side = |length: f64, steps: f64| (length / steps).ceil().max(1.0) as u32;
-    (across * down >= 2.0).then(|| (side(width, across), side(height, down)))
+/// One side of [`Averages`].
+struct Cells {
+    count: u32,
+    before: u32,
+    behind: u32,
+    start: f64,
+    length: f64,
+}
+
+impl Cells {
+    fn of(start: f64, length: f64, whole: u32, step: u32) -> Self {
+        let count = (length / f64::from(step)).ceil().max(1.0);
+        let cell = length / count;
+        // Rounding must not cost a cell that is there.
+        let beside = |room: f64| ((room / cell + 1e-6).floor().max(0.0) as u32).min(MARGIN);
+        let (before, behind) = (beside(start), beside(f64::from(whole) - start - length));
+        let start = (start - f64::from(before) * cell).max(0.0);
+        let length = (length + f64::from(before + behind) * cell).min(f64::from(whole) - start);
+        Self { count: count as u32, before, behind, start, length }
+    }
 }
 
 /// How many rows of a result are made at a time.

@@ -20,7 +20,7 @@ use crate::adapter::record::{Image, MediaId, Size};
 use crate::adapter::{Content, Media};
 use crate::clock::Clock;
 use crate::iiif::image::quality::Tone;
-use crate::imaging::{self, ImagingError, Limits, Master, Parts, Sniff};
+use crate::imaging::{self, Header, ImagingError, Kind, Limits, Master, Parts, Pool, Sniff};
 use crate::store::{Key, Store};
 
 /// One request of a header, in bytes: enough for nearly all, little for the source.
@@ -47,6 +47,7 @@ pub struct Facts {
     flights: Flights<Name, ImageFacts>,
     store: Arc<dyn Store>,
     originals: Originals,
+    pool: Arc<Pool>,
     limits: Limits,
     clock: Arc<dyn Clock>,
 }
@@ -91,8 +92,14 @@ struct Refusal {
 }
 
 impl Facts {
-    /// Facts that outlive a restart in `store`.
-    pub fn new(store: Arc<dyn Store>, originals: Originals, limits: Limits, clock: Arc<dyn Clock>) -> Self {
+    /// Facts that outlive a restart in `store`; headers of open files are read on the workers of `pool`.
+    pub fn new(
+        store: Arc<dyn Store>,
+        originals: Originals,
+        pool: Arc<Pool>,
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             memory: Arc::new(Cache::new(IN_MEMORY)),
             refused: Arc::new(Cache::new(REFUSED)),
@@ -100,6 +107,7 @@ impl Facts {
             flights: Flights::default(),
             store,
             originals,
+            pool,
             limits,
             clock,
         }
@@ -226,10 +234,11 @@ impl Facts {
                 Piece::TooFar => break,
             }
             match imaging::sniff(&parts).map_err(broken)? {
-                Sniff::Known(header) => {
-                    imaging::check(&header, &self.limits).map_err(broken)?;
-                    return Ok(ImageFacts::from(&header));
-                }
+                Sniff::Known(header) => match self.check(source, &header) {
+                    // Its levels may make the difference. They lie wherever they like: they are told by the whole file.
+                    Err(ImagingError::TooLarge { .. }) if self.may_have_levels(&header) => break,
+                    checked => return checked.map(|()| ImageFacts::from(&header)).map_err(broken),
+                },
                 Sniff::Need(range) => wanted = range.start..range.end.max(range.start + PIECE),
             }
         }
@@ -245,11 +254,22 @@ impl Facts {
         mut master: Box<dyn Master>,
     ) -> Result<ImageFacts, ServeError> {
         let limits = self.limits;
-        let header = tokio::task::spawn_blocking(move || imaging::header(&mut *master, &limits));
-        let header = header.await.unwrap_or_else(|error| Err(ImagingError::Decoder(error.to_string())));
-        let header = header.and_then(|header| imaging::check(&header, &limits).map(|()| header));
+        let read = move || imaging::header(&mut *master, &limits);
+        let header = self.pool.run(imaging::HEADER_COST, read).await;
+        let header = header.and_then(|header| self.check(source, &header).map(|()| header));
         let header = header.map_err(|error| ServeError::from_imaging(&source.name, media.as_str(), error))?;
         Ok(ImageFacts::from(&header))
+    }
+
+    /// Whether what will be told of an image can be kept.
+    fn check(&self, source: &Source, header: &Header) -> Result<(), ImagingError> {
+        let tile = source.image.limits().tile(source.image.tile);
+        imaging::check(header, tile, &self.limits)
+    }
+
+    /// Whether a header that was told from afar lacks what might still let it pass.
+    fn may_have_levels(&self, header: &Header) -> bool {
+        header.kind == Kind::Tiff && self.limits.pixels(header.width, header.height).is_ok()
     }
 
     async fn piece(&self, source: &Source, media: &MediaId, asked: Range<u64>) -> Result<Piece, ServeError> {

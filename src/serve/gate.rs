@@ -22,7 +22,7 @@ use crate::imaging::{Job, can_write};
 use crate::store::Key;
 
 /// Goes up when the same request would give other bytes than before: it invalidates what is cached.
-const PIPELINE: &str = "2";
+const PIPELINE: &str = "3";
 
 /// Decides, with records and headers at hand.
 #[derive(Clone, Debug)]
@@ -241,12 +241,6 @@ impl Gate {
         allow(known.record().access, Action::Describe, "item", item)?;
         let described = self.records.described(source, &known).await?;
         Ok(RecordGrant { source: Arc::clone(source), described })
-    }
-
-    /// What a source says of an item at this moment, without a decision: for its operator's eyes.
-    pub async fn ask(&self, source: &Arc<Source>, item: &ItemId) -> Result<Arc<Described>, ServeError> {
-        let known = self.records.get(source, item).await?;
-        self.records.described(source, &known).await
     }
 
     async fn place(&self, source: &str, media: &str) -> Result<Placed, ServeError> {

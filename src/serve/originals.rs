@@ -1,11 +1,11 @@
 //! The bytes of masters: read in place where they lie on this machine, else fetched once and kept on disk.
 
-use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,6 +22,8 @@ use crate::imaging::Master;
 use crate::store::{Draft, File, Files, Key, StoreError};
 
 const KIB: u64 = 1024;
+/// Bytes of a piece of a master in memory.
+const PIECE: usize = 64 << 10;
 /// How long a disk that failed is left alone: each try costs a transfer.
 const REST: Duration = Duration::from_secs(60);
 /// How often a transfer that breaks off is taken up again where it broke off.
@@ -46,7 +48,7 @@ enum Fetched {
     /// On this machine already, not ours to keep.
     Local(Arc<std::fs::File>),
     /// In memory, because the disk would not take it; the permit gives its room back.
-    Held { bytes: Bytes, _room: Arc<OwnedSemaphorePermit> },
+    Held { pieces: Arc<Pieces>, _room: Arc<OwnedSemaphorePermit> },
 }
 
 impl Originals {
@@ -208,23 +210,23 @@ enum Place {
 /// Where the bytes of a transfer go.
 enum Target {
     Disk(Draft),
-    Memory { bytes: BytesMut, room: Arc<Semaphore>, held: OwnedSemaphorePermit },
+    Memory { pieces: Pieces, room: Arc<Semaphore>, held: OwnedSemaphorePermit },
 }
 
 impl Target {
     fn memory(room: &Arc<Semaphore>) -> Self {
         let held = Arc::clone(room).try_acquire_many_owned(0).expect("none of it is always there");
-        Self::Memory { bytes: BytesMut::new(), room: Arc::clone(room), held }
+        Self::Memory { pieces: Pieces::default(), room: Arc::clone(room), held }
     }
 
     async fn append(&mut self, chunk: Bytes) -> Result<(), Failed> {
         match self {
             Self::Disk(draft) => draft.append(chunk).await.map_err(Failed::Disk),
-            Self::Memory { bytes, room, held } => {
-                let more = u32::try_from((chunk.len() as u64).div_ceil(KIB)).unwrap_or(u32::MAX);
+            Self::Memory { pieces, room, held } => {
+                let more = u32::try_from(pieces.growth(chunk.len()) / KIB).unwrap_or(u32::MAX);
                 let more = Arc::clone(room).try_acquire_many_owned(more);
                 held.merge(more.map_err(|_| Failed::Memory)?);
-                bytes.extend_from_slice(&chunk);
+                pieces.append(&chunk);
                 Ok(())
             }
         }
@@ -233,10 +235,45 @@ impl Target {
     async fn finish(self) -> Result<Fetched, Failed> {
         match self {
             Self::Disk(draft) => draft.commit().await.map(Fetched::Kept).map_err(Failed::Disk),
-            Self::Memory { bytes, held, .. } => {
-                Ok(Fetched::Held { bytes: bytes.freeze(), _room: Arc::new(held) })
+            Self::Memory { pieces, held, .. } => {
+                Ok(Fetched::Held { pieces: Arc::new(pieces), _room: Arc::new(held) })
             }
         }
+    }
+}
+
+/// Bytes in pieces of one size: a single vector that grows would hold up to three times as much as was counted.
+#[derive(Debug, Default)]
+struct Pieces {
+    pieces: Vec<Vec<u8>>,
+    length: u64,
+}
+
+impl Pieces {
+    /// Bytes of memory that so many more will take.
+    fn growth(&self, more: usize) -> u64 {
+        let count = (self.length + more as u64).div_ceil(PIECE as u64) - self.pieces.len() as u64;
+        count * PIECE as u64
+    }
+
+    fn append(&mut self, mut bytes: &[u8]) {
+        self.length += bytes.len() as u64;
+        while !bytes.is_empty() {
+            if self.pieces.last().is_none_or(|piece| piece.len() == PIECE) {
+                self.pieces.push(Vec::with_capacity(PIECE));
+            }
+            let Some(piece) = self.pieces.last_mut() else { return };
+            let (now, later) = bytes.split_at(bytes.len().min(PIECE - piece.len()));
+            piece.extend_from_slice(now);
+            bytes = later;
+        }
+    }
+
+    /// Some of the bytes from a place on; none are behind the end.
+    fn from(&self, position: u64) -> &[u8] {
+        let (number, at) = (position / PIECE as u64, (position % PIECE as u64) as usize);
+        let piece = usize::try_from(number).ok().and_then(|number| self.pieces.get(number));
+        piece.and_then(|piece| piece.get(at..)).unwrap_or_default()
     }
 }
 
@@ -255,7 +292,7 @@ impl Reader {
         match &self.master {
             Fetched::Kept(file) => Ok(file.bytes()),
             Fetched::Local(file) => Ok(file.metadata()?.len()),
-            Fetched::Held { bytes, .. } => Ok(bytes.len() as u64),
+            Fetched::Held { pieces, .. } => Ok(pieces.length),
         }
     }
 }
@@ -265,11 +302,7 @@ impl Read for Reader {
         let count = match &self.master {
             Fetched::Kept(file) => file.read_at(buffer, self.position)?,
             Fetched::Local(file) => file.read_at(buffer, self.position)?,
-            Fetched::Held { bytes, .. } => {
-                let mut cursor = Cursor::new(bytes);
-                cursor.set_position(self.position);
-                cursor.read(buffer)?
-            }
+            Fetched::Held { pieces, .. } => pieces.from(self.position).read(buffer)?,
         };
         self.position += count as u64;
         Ok(count)
@@ -285,5 +318,31 @@ impl Seek for Reader {
         };
         self.position = target.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
         Ok(self.position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_hold_what_was_counted_and_read_as_one() {
+        let bytes: Vec<u8> = (0..3 * PIECE + 7).map(|at| (at % 251) as u8).collect();
+        let (mut pieces, mut counted) = (Pieces::default(), 0);
+        for chunk in [1, PIECE - 1, 0, 5, 2 * PIECE, 2].iter().scan(0, |at, length| {
+            *at += length;
+            Some(&bytes[*at - length..*at])
+        }) {
+            counted += pieces.growth(chunk.len());
+            pieces.append(chunk);
+        }
+        let held: usize = pieces.pieces.iter().map(Vec::capacity).sum();
+        assert_eq!((pieces.length, held as u64), (bytes.len() as u64, counted));
+        let mut found = Vec::new();
+        while !pieces.from(found.len() as u64).is_empty() {
+            found.extend_from_slice(pieces.from(found.len() as u64));
+        }
+        assert_eq!(found, bytes);
+        assert!(pieces.from(u64::MAX).is_empty());
     }
 }

@@ -89,13 +89,10 @@ impl Render {
     /// Admitted by what the header says it will cost, the header of the very file that is drawn.
     async fn draw(&self, mut master: Box<dyn Master>, job: Job) -> Drawn {
         let limits = self.limits;
-        let read = tokio::task::spawn_blocking(move || {
-            let header = imaging::header(&mut *master, &limits);
-            header.and_then(|header| Ok((imaging::admit(&header, &job, &limits)?, master)))
-        });
-        let (cost, master) =
-            read.await.unwrap_or_else(|error| Err(ImagingError::Decoder(error.to_string())))?;
-        self.pool.run(cost, move || imaging::render(master, &job, &limits)).await
+        let read = move || Ok((imaging::header(&mut *master, &limits)?, master));
+        let (header, master) = self.pool.run(imaging::HEADER_COST, read).await?;
+        let cost = imaging::admit(&header, &job, &limits)?;
+        self.pool.run(cost, move || imaging::render(master, &header, &job, &limits)).await
     }
 }
 

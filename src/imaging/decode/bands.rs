@@ -1,6 +1,6 @@
 //! A whole picture from top to bottom, some rows at a time, so that it need not be held as a whole.
 
-use super::{cost, decode, png, tiff};
+use super::{admit, cost, decode, png, tiff};
 use crate::iiif::image::geometry::Rect;
 use crate::imaging::pixels::Pixels;
 use crate::imaging::plan::{self, Plan};
@@ -28,12 +28,18 @@ pub(in crate::imaging) fn cost_of_bands(header: &Header) -> u64 {
     }
 }
 
+/// Refuses what takes too long from top to bottom.
+pub(in crate::imaging) fn admit_bands(header: &Header) -> Result<(), ImagingError> {
+    admit(header, &whole(header))
+}
+
 /// Opens a picture for reading from top to bottom.
 pub(in crate::imaging) fn bands(
     master: Box<dyn Master>,
     header: &Header,
     limits: &Limits,
 ) -> Result<Bands, ImagingError> {
+    admit_bands(header)?;
     match &header.layout {
         Layout::Tiff(layout) => Ok(tiff::bands(master, layout)),
         Layout::Png { interlaced: false, .. } => png::bands(master, header.stored(), limits),

@@ -4,33 +4,44 @@ use std::num::NonZeroU64;
 
 use gif::{ColorOutput, DecodeOptions, DecodingError, MemoryLimit};
 
-use super::Decoded;
+use super::{Decoded, LONGEST_PROFILE};
 use crate::imaging::pixels::{Channels, Pixels};
 use crate::imaging::plan::Plan;
 use crate::imaging::{ImagingError, Master};
 
-/// The canvas, the frame on it, and a little for the decoder.
-pub(super) fn cost(full: u64) -> u64 {
-    full * 8 + (1 << 20)
+/// Pixels of a frame that is larger than its canvas, however small that is.
+const SMALLEST: u64 = 1 << 14;
+
+/// The most that is kept of the ICC profile, and of XMP.
+const METADATA: NonZeroU64 = NonZeroU64::new(LONGEST_PROFILE).expect("it is not 0");
+
+/// The canvas, the frame on it, and a little for the decoder; its metadata, in vectors that grow by doubling.
+pub(super) fn cost(full: u64, length: Option<u64>) -> u64 {
+    let metadata = length.unwrap_or(LONGEST_PROFILE).min(LONGEST_PROFILE);
+    full * 8 + metadata * 4 + (1 << 20)
 }
 
 pub(super) fn decode(master: Box<dyn Master>, plan: &Plan) -> Result<Decoded, ImagingError> {
     let (width, height) = plan.size;
-    let area = u64::from(width) * u64::from(height) * 4;
+    let area = u64::from(width) * u64::from(height);
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::RGBA);
-    options.set_memory_limit(
-        NonZeroU64::new(area.max(1 << 16)).map_or(MemoryLimit::Unlimited, MemoryLimit::Bytes),
-    );
+    options.set_memory_limit(MemoryLimit::Bytes(METADATA));
     let mut decoder = options.read_info(rewound(master)?).map_err(fault)?;
-    let frame = decoder.read_next_frame().map_err(fault)?;
+    let frame = decoder.next_frame_info().map_err(fault)?;
     let frame = frame.ok_or_else(|| ImagingError::broken("a GIF without a frame"))?;
-
-    let mut canvas = vec![0; area as usize];
     let (left, top) = (usize::from(frame.left), usize::from(frame.top));
+    let own = usize::from(frame.width);
+    if u64::from(frame.width) * u64::from(frame.height) > area.max(SMALLEST) {
+        return Err(ImagingError::broken("its first frame is larger than its canvas"));
+    }
+    let mut frame = vec![0; decoder.buffer_size()];
+    decoder.read_into_buffer(&mut frame).map_err(fault)?;
+
+    let mut canvas = vec![0; area as usize * 4];
     let stride = width as usize * 4;
-    let visible = usize::from(frame.width).min((width as usize).saturating_sub(left)) * 4;
-    let rows = frame.buffer.chunks_exact(usize::from(frame.width) * 4);
+    let visible = own.min((width as usize).saturating_sub(left)) * 4;
+    let rows = frame.chunks_exact(own.max(1) * 4);
     for (row, target) in rows.zip(canvas.chunks_exact_mut(stride).skip(top)).filter(|_| visible > 0) {
         target[left * 4..left * 4 + visible].copy_from_slice(&row[..visible]);
     }
@@ -54,7 +65,7 @@ fn fault(error: DecodingError) -> ImagingError {
     match error {
         DecodingError::Io(error) => error.into(),
         DecodingError::OutOfMemory | DecodingError::MemoryLimit => {
-            ImagingError::broken("its first frame is larger than its canvas")
+            ImagingError::broken(format!("its ICC profile or XMP is longer than {METADATA} bytes"))
         }
         other => ImagingError::broken(other),
     }

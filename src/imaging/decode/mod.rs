@@ -12,7 +12,7 @@ mod png;
 mod tiff;
 mod webp;
 
-pub(super) use bands::{Bands, bands, cost_of_bands};
+pub(super) use bands::{Bands, admit_bands, bands, cost_of_bands};
 pub(super) use jpeg::fully as whole_jpeg;
 
 /// ICC profiles longer than this are passed over: those for print take about three megabytes.
@@ -40,6 +40,14 @@ pub(super) fn decode(
         Layout::Tiff(layout) => tiff::decode(master, layout, plan),
         Layout::Webp => webp::decode(master, plan),
         Layout::Gif => gif::decode(master, plan),
+    }
+}
+
+/// Refuses what takes too long, however little memory it takes.
+pub(super) fn admit(header: &Header, plan: &Plan) -> Result<(), ImagingError> {
+    match &header.layout {
+        Layout::Tiff(layout) => tiff::admit(layout, plan),
+        _ => Ok(()),
     }
 }
 
@@ -83,6 +91,6 @@ pub(super) fn cost(header: &Header, plan: &Plan) -> u64 {
         Layout::Png { channels, interlaced } => png::cost(*channels, *interlaced, full, plan),
         Layout::Tiff(layout) => tiff::cost(layout, plan),
         Layout::Webp => webp::cost(full),
-        Layout::Gif => gif::cost(full),
+        Layout::Gif => gif::cost(full, header.length),
     }
 }

@@ -1,6 +1,6 @@
 //! WebP, lossy and lossless; of an animation the first frame.
 
-use std::io::BufReader;
+use std::io::{BufReader, Read, Result as IoResult, Seek, SeekFrom};
 
 use image_webp::{DecodingError, WebPDecoder};
 
@@ -14,9 +14,8 @@ pub(super) fn cost(full: u64) -> u64 {
     full * 12 + (1 << 20)
 }
 
-pub(super) fn decode(mut master: Box<dyn Master>, plan: &Plan) -> Result<Decoded, ImagingError> {
-    master.rewind()?;
-    let mut decoder = WebPDecoder::new(BufReader::new(master)).map_err(fault)?;
+pub(super) fn decode(master: Box<dyn Master>, plan: &Plan) -> Result<Decoded, ImagingError> {
+    let mut decoder = WebPDecoder::new(BufReader::new(Silent::open(master)?)).map_err(fault)?;
     decoder.set_memory_limit(LONGEST_PROFILE as usize);
     let (width, height) = plan.size;
     if decoder.dimensions() != plan.size {
@@ -27,6 +26,44 @@ pub(super) fn decode(mut master: Box<dyn Master>, plan: &Plan) -> Result<Decoded
     decoder.read_image(&mut data).map_err(fault)?;
     let pixels = Pixels::new(width, height, channels, data)?;
     Ok(Decoded { pixels, origin: (0, 0), profile: decoder.icc_profile().ok().flatten() })
+}
+
+/// A file that announces neither EXIF nor XMP: the decoder refuses one that lacks what it announces, and needs neither.
+struct Silent {
+    master: Box<dyn Master>,
+    position: u64,
+    is_extended: bool,
+}
+
+impl Silent {
+    fn open(mut master: Box<dyn Master>) -> IoResult<Self> {
+        let mut head = [0; 16];
+        master.rewind()?;
+        master.read_exact(&mut head)?;
+        master.rewind()?;
+        Ok(Self { master, position: 0, is_extended: head.ends_with(b"VP8X") })
+    }
+}
+
+impl Read for Silent {
+    fn read(&mut self, target: &mut [u8]) -> IoResult<usize> {
+        const FLAGS: u64 = 20;
+        const EXIF_AND_XMP: u8 = 0x0c;
+        let count = self.master.read(target)?;
+        let at = FLAGS.checked_sub(self.position).filter(|at| self.is_extended && *at < count as u64);
+        if let Some(at) = at {
+            target[at as usize] &= !EXIF_AND_XMP;
+        }
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Silent {
+    fn seek(&mut self, to: SeekFrom) -> IoResult<u64> {
+        self.position = self.master.seek(to)?;
+        Ok(self.position)
+    }
 }
 
 fn fault(error: DecodingError) -> ImagingError {

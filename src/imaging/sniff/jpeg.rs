@@ -52,6 +52,13 @@ impl Frame {
         (finest(|(across, _)| *across).into(), finest(|(_, down)| *down).into())
     }
 
+    /// How many pixels of the finest component one of the coarsest covers, in the direction in which they are more.
+    pub(in crate::imaging) fn coarseness(&self) -> u32 {
+        let (widest, highest) = self.finest();
+        let all = (0..self.components.into()).map(|of| self.sampling(of));
+        all.map(|(across, down)| (widest / across).max(highest / down)).max().unwrap_or(1)
+    }
+
     /// Whether a component is neither the finest nor the coarsest possible: alone in a scan it may have fewer blocks
     /// than the units of the picture take, which the decoders get wrong.
     fn is_uneven(&self) -> bool {

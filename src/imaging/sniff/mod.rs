@@ -94,7 +94,15 @@ impl Header {
     /// What the file offers to a reader.
     pub(super) fn offer(&self) -> Offer {
         match &self.layout {
-            Layout::Jpeg(_) => Offer { levels: vec![self.stored()], shrinks: &[1, 2, 4, 8] },
+            Layout::Jpeg(frame) => {
+                // The decoder shrinks coarse colours as much as the light: no more than leaves a pixel of them in a block.
+                let shrinks = match frame.coarseness() {
+                    1 => &[1, 2, 4, 8][..],
+                    2 => &[1, 2, 4],
+                    _ => &[1, 2],
+                };
+                Offer { levels: vec![self.stored()], shrinks }
+            }
             Layout::Tiff(tiff) => {
                 let levels = tiff.levels.iter().map(|level| (level.width, level.height)).collect();
                 Offer { levels, shrinks: &[1] }
@@ -137,6 +145,9 @@ pub enum Sniff {
 pub fn sniff(parts: &Parts) -> Result<Sniff, ImagingError> {
     settle(examine(parts, Depth::Size))
 }
+
+/// Bytes of memory that [`header`] takes, about: all but hostile files tell it in their first kilobytes.
+pub const HEADER_COST: u64 = 1 << 20;
 
 /// Tells the header of an open file, and what rendering wants to know besides (the levels of a
 /// TIFF). A size beyond the limits is an error.

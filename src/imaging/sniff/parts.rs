@@ -8,6 +8,7 @@ use crate::imaging::{ImagingError, Master};
 /// The bytes of a file that are known so far: its beginning, and whatever else was asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Parts {
+    /// In the order of their beginnings.
     held: Vec<(u64, Vec<u8>)>,
     end: Option<u64>,
 }
@@ -37,7 +38,7 @@ impl Parts {
         if end < asked.end {
             self.end = Some(self.end.map_or(end, |known| known.min(end)));
         }
-        self.held.push((asked.start, bytes));
+        self.held.insert(self.behind(asked.start), (asked.start, bytes));
     }
 
     /// A file that is there as a whole.
@@ -66,7 +67,8 @@ impl Parts {
         let Some(end) = end else {
             return Err(ImagingError::broken(format!("its header wants {length} bytes at {start}")).into());
         };
-        let found = self.held.iter().find_map(|(at, bytes)| {
+        // The last part that begins before it nearly always holds it.
+        let found = self.held[..self.behind(start)].iter().rev().find_map(|(at, bytes)| {
             let from = usize::try_from(start.checked_sub(*at)?).ok()?;
             bytes.get(from..from.checked_add(usize::try_from(length).ok()?)?)
         });
@@ -84,6 +86,11 @@ impl Parts {
         let mut bytes = [0; N];
         bytes.copy_from_slice(self.slice(start, N as u64)?);
         Ok(bytes)
+    }
+
+    /// How many parts begin at a place or before it.
+    fn behind(&self, start: u64) -> usize {
+        self.held.partition_point(|(at, _)| *at <= start)
     }
 
     fn is_whole(&self) -> bool {

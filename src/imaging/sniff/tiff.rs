@@ -20,6 +20,8 @@ pub(in crate::imaging) struct Layout {
 pub(in crate::imaging) struct Level {
     pub(in crate::imaging) width: u32,
     pub(in crate::imaging) height: u32,
+    /// Whether it comes in tiles, not in strips.
+    tiled: bool,
     /// Size of a tile or strip.
     pub(in crate::imaging) chunk: (u32, u32),
     pub(in crate::imaging) endian: Endian,
@@ -207,15 +209,17 @@ fn add_level(levels: &mut Vec<Level>, parts: &Parts, format: Format, at: u64) ->
     }
 }
 
-/// Whether a directory holds the same picture, smaller: it says that it is reduced, or it is exactly
-/// half of the level before it and does not call itself a page. Anything else is another page, a
-/// mask or a thumbnail of another shape.
+/// Whether a directory holds the same picture, smaller: it says that it is reduced, or it is exactly half of the level
+/// before it, tiled and written like it, and does not call itself a page. Anything else is another page, a mask or a
+/// thumbnail of another shape.
 fn is_level_of(levels: &[Level], found: &Level, subfile: u64, page: bool) -> bool {
     const REDUCED: u64 = 1;
     const PAGE_OR_MASK: u64 = 6;
     let (full, last) = (&levels[0], &levels[levels.len() - 1]);
     let halves = |whole: u32, part: u32| part == whole / 2 || part == whole.div_ceil(2);
-    let halved = halves(last.width, found.width) && halves(last.height, found.height) && !page;
+    let written = |level: &Level| (level.tiled, level.compression, level.samples, level.bits);
+    let alike = found.tiled && written(last) == written(found);
+    let halved = halves(last.width, found.width) && halves(last.height, found.height) && alike && !page;
     let cross = u64::from(found.width) * u64::from(full.height);
     let shape = cross.abs_diff(u64::from(found.height) * u64::from(full.width));
     let same_shape = shape <= u64::from(full.width.max(full.height));
@@ -250,6 +254,7 @@ fn level(directory: &Directory, parts: &Parts, endian: Endian) -> Result<Level, 
     let level = Level {
         width,
         height,
+        tiled,
         chunk,
         endian,
         bits: number(tag::BITS, 1)?,

@@ -8,6 +8,10 @@ const HAS_EXIF: u8 = 0x08;
 const ANIMATED: u8 = 0x02;
 const LONGEST_EXIF: u64 = 1 << 16;
 
+/// Chunks that are looked at: frames of an animation come before its EXIF block. They are walked again for each piece
+/// of the file.
+const MOST_CHUNKS: usize = 1000;
+
 pub(super) fn header(parts: &Parts) -> Result<Header, Lack> {
     let (size, orientation) = match &parts.array::<4>(12)? {
         b"VP8 " => (lossy(parts, 20)?, Orientation::default()),
@@ -34,8 +38,14 @@ fn lossless(parts: &Parts, at: u64) -> Result<(u32, u32), Lack> {
 fn extended(parts: &Parts) -> Result<((u32, u32), Orientation), Lack> {
     let [flags, _, _, _, a, b, c, d, e, f] = parts.array(20)?;
     let canvas = (1 + u32::from_le_bytes([a, b, c, 0]), 1 + u32::from_le_bytes([d, e, f, 0]));
+    // Flags promise EXIF that is not there: where the file says that it ends, nothing is left to come.
+    let end = 8 + u64::from(u32::from_le_bytes(parts.array(4)?));
     let mut at = 12_u64;
-    loop {
+    let mut is_picture = false;
+    for _ in 0..MOST_CHUNKS {
+        if is_picture && at + 8 > end {
+            break;
+        }
         let [w, x, y, z, length @ ..] = parts.array::<8>(at)?;
         let length = u64::from(u32::from_le_bytes(length));
         let picture = match &[w, x, y, z] {
@@ -49,6 +59,7 @@ fn extended(parts: &Parts) -> Result<((u32, u32), Orientation), Lack> {
             _ => None,
         };
         if let Some(picture) = picture {
+            is_picture = true;
             if flags & ANIMATED == 0 && picture != canvas {
                 return Err(ImagingError::broken("a WebP picture of another size than its canvas").into());
             }
@@ -57,5 +68,9 @@ fn extended(parts: &Parts) -> Result<((u32, u32), Orientation), Lack> {
             }
         }
         at += 8 + length + (length & 1);
+    }
+    match is_picture {
+        true => Ok((canvas, Orientation::default())),
+        false => Err(ImagingError::broken("a WebP without pixels").into()),
     }
 }

@@ -134,6 +134,28 @@ fn profiles_of_other_kinds_are_applied() {
     }
 }
 
+/// Colours coarser than the light are not smeared by shrinking while decoding.
+#[test]
+fn coarse_colours_keep_their_places_in_thumbnails() {
+    use libjpeg_turbo_rs::{Encoder, PixelFormat, Subsampling};
+    const SIDE: usize = 800;
+    let colour = |at: usize| {
+        if (at % SIDE / 40 + at / SIDE / 40).is_multiple_of(2) { [255, 0, 0] } else { [0, 0, 255] }
+    };
+    let checker: Vec<u8> = (0..SIDE * SIDE).flat_map(colour).collect();
+    for subsampling in [Subsampling::S444, Subsampling::S422, Subsampling::S420] {
+        let encoder = Encoder::new(&checker, SIDE, SIDE, PixelFormat::Rgb).quality(95);
+        let file = encoder.subsampling(subsampling).encode().unwrap();
+        let all = plan::Exact { x: 0.0, y: 0.0, width: SIDE as f64, height: SIDE as f64 };
+        let expected = scale::scale(pixels(&file), all, (100, 100)).unwrap();
+        let job = Job { width: 100, height: 100, ..whole(&header_of(&file).unwrap()) };
+        let found = pixels(&made(&file, &job).unwrap());
+        let off = found.data().iter().zip(expected.data()).map(|(a, b)| u64::from(a.abs_diff(*b)));
+        let mean = off.sum::<u64>() / found.data().len() as u64;
+        assert!(mean <= 12, "{subsampling:?}: {mean} levels off");
+    }
+}
+
 /// YCCK, as Photoshop writes it, whole and shrunk.
 #[test]
 fn ycck_becomes_rgb() {

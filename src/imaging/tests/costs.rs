@@ -18,7 +18,7 @@ fn job(name: &str, width: u32, height: u32, degrees: f64, format: Format) -> (He
 fn what_is_asked_for_is_told_from_what_the_master_is() {
     let error = |name, width, height, degrees, format, limits: &Limits| {
         let (_, job) = job(name, width, height, degrees, format);
-        render(Box::new(Cursor::new(fixture(name))), &job, limits).unwrap_err()
+        made_within(&fixture(name), &job, limits).unwrap_err()
     };
     let large = 12_000;
     let cases = [
@@ -48,7 +48,7 @@ fn what_is_asked_for_is_told_from_what_the_master_is() {
     let header = header_of(&master).unwrap();
     let small = Job { width: 8, height: 8, ..whole(&header) };
     assert!(matches!(
-        render(Box::new(Cursor::new(master)), &small, &Limits { memory: 5 << 20, ..roomy }),
+        made_within(&master, &small, &Limits { memory: 5 << 20, ..roomy }),
         Err(ImagingError::TooLarge { .. })
     ));
 }
@@ -61,6 +61,36 @@ fn turning_by_odd_angles_costs_the_larger_box() {
     };
     assert_eq!(at(90.0), at(0.0));
     assert!(at(45.0) > 2 * at(0.0), "{} {}", at(45.0), at(0.0));
+}
+
+/// Samples of colours become pixels where they are: 120 megapixels of RGB are 360 MB, not 840.
+#[test]
+fn samples_of_a_tiff_are_held_once() {
+    let (width, height, rows) = (12_000, 10_000, 100);
+    let strips = height / rows;
+    let header = |photometric, samples| {
+        header_of(&tiff_of(&[
+            (256, 1, width),
+            (257, 1, height),
+            (258, 1, 8),
+            (259, 1, 1),
+            (262, 1, photometric),
+            (273, strips, 4096),
+            (277, 1, samples),
+            (278, 1, rows),
+            (279, strips, 8192),
+        ]))
+        .unwrap()
+    };
+    for (name, photometric, samples, bytes) in [("grey", 1, 1, 1), ("palette", 3, 1, 4), ("colours", 2, 3, 3)]
+    {
+        let header = header(photometric, samples);
+        let job = Job { width: 400, height: 333, ..whole(&header) };
+        let cost = admit(&header, &job, &Limits::default()).unwrap();
+        let least = u64::from(width) * u64::from(height) * bytes;
+        assert!((least..least + (32 << 20)).contains(&cost), "{name}: {cost}, {least} expected");
+        check(&header, 512, &Limits::default()).unwrap();
+    }
 }
 
 /// Noise is what compresses least: the file together with what the encoder holds beside it must be within

@@ -24,7 +24,7 @@ const NARROW: Limits = Limits { memory: 64 << 20, max_pixels: 10_000_000_000 };
 fn try_all(file: &[u8], limits: &Limits) -> Result<Vec<u8>, ImagingError> {
     let header = header(&mut Cursor::new(file), limits)?;
     let job = Job { width: 20, height: 10, ..whole(&header) };
-    render(Box::new(Cursor::new(file.to_vec())), &job, limits)
+    render(Box::new(Cursor::new(file.to_vec())), &header, &job, limits)
 }
 
 #[test]
@@ -39,41 +39,104 @@ fn hostile_files_are_refused_with_a_sentence() {
         .collect();
     insta::assert_snapshot!(messages.join("\n"), @r"
     broken/empty.tif: the master is broken: the file ends early
-    broken/gif-65535.gif: the work on this picture is too large: 34359738376 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
+    broken/gif-65535.gif: the work on this picture is too large: 34359740428 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/gif-frame.gif: the master is broken: its first frame is larger than its canvas
-    broken/jpeg-65535.jpg: the work on this picture is too large: 303039224 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
+    broken/jpeg-65535.jpg: the work on this picture is too large: 1209008888 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/jpeg-scans.jpg: the master is broken: a JPEG of more than 100 scans
     broken/not-a-picture.jpg: a file that is no JPEG, PNG, TIFF, WebP or GIF is not supported
-    broken/png-100000.png: the work on this picture is too large: 30016500160 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
-    broken/png-bomb.png: the work on this picture is too large: 911098560 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
+    broken/png-100000.png: the work on this picture is too large: 30018613408 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
+    broken/png-bomb.png: the work on this picture is too large: 911827776 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/png-no-pixels.png: the master is broken: a PNG without pixels
-    broken/tiff-100000.tif: the work on this picture is too large: 50009119680 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
+    broken/tiff-100000.tif: the work on this picture is too large: 10009119680 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/tiff-no-strips.tif: the master is broken: a TIFF without a table of strips or tiles
     broken/tiff-nowhere.tif: the master is broken: the file ends early
     broken/tiff-samples.tif: the master is broken: 60000 samples in a pixel of 1 colours
-    broken/tiff-table.tif: the work on this picture is too large: 20008525680 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
-    broken/tiff-wide-tile.tif: the work on this picture is too large: 25778323950 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
+    broken/tiff-table.tif: the work on this picture is too large: 4008525680 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
+    broken/tiff-wide-tile.tif: the work on this picture is too large: 25778323550 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/webp-canvas.webp: the master is broken: a WebP picture of another size than its canvas
     ");
 }
 
 /// What is looked at again after every piece must be little, or a megabyte of it takes minutes.
 #[test]
-fn jpegs_of_nothing_but_markers_are_soon_given_up() {
-    let megabyte =
-        |pattern: &[u8]| [b"\xff\xd8".as_slice(), &pattern.repeat((1 << 20) / pattern.len())].concat();
-    for (name, pattern) in [
-        ("fill bytes", b"\xff".as_slice()),
-        ("restarts", b"\xff\xd0"),
-        ("empty segments", b"\xff\xe0\x00\x02"),
-        ("empty segments after fill bytes", &[b"\xff".repeat(60).as_slice(), b"\xff\xe0\x00\x02"].concat()),
+fn files_of_nothing_but_markers_are_soon_given_up() {
+    let jpeg = b"\xff\xd8".as_slice();
+    let png = &fixture("rgb.png")[..33];
+    let webp = b"RIFF\0\0\x10\0WEBPVP8X\x0a\0\0\0\x08\0\0\0\x07\0\0\x07\0\0".as_slice();
+    let exif = [b"\0\0\0\x1aeXIf".as_slice(), b"II*\0\x08\0\0\0\0\0", &[0; 20]].concat();
+    let no_jpeg = "a JPEG without pixels";
+    let many = "a PNG of more than 1000 chunks in front of its pixels";
+    for (name, start, pattern, expected) in [
+        ("fill bytes", jpeg, b"\xff".as_slice(), no_jpeg),
+        ("restarts", jpeg, b"\xff\xd0", no_jpeg),
+        ("empty segments", jpeg, b"\xff\xe0\x00\x02", no_jpeg),
+        (
+            "segments after fill",
+            jpeg,
+            &[b"\xff".repeat(60).as_slice(), b"\xff\xe0\x00\x02"].concat(),
+            no_jpeg,
+        ),
+        ("empty texts", png, b"\0\0\0\0tEXt\0\0\0\0", many),
+        ("orientations", png, &exif, many),
+        ("unknown chunks", webp, b"junk\0\0\0\0", "a WebP without pixels"),
     ] {
-        let file = megabyte(pattern);
+        let file = [start, &pattern.repeat((1 << 20) / pattern.len())].concat();
         let mut parts = Parts::default();
         parts.add(0..128 << 10, file[..128 << 10].to_vec());
         let told = sniff(&parts).map_err(|error| error.to_string());
-        assert_eq!(told, Err("the master is broken: a JPEG without pixels".into()), "{name}");
+        assert_eq!(told, Err(format!("the master is broken: {expected}")), "{name}");
     }
+}
+
+/// The first EXIF block counts; pixels tell enough where no end of the chunks behind them is in sight.
+#[test]
+fn what_is_said_again_and_again_is_heard_once() {
+    let file = fixture("orientation-6.png");
+    let at = file.windows(4).position(|kind| kind == b"eXIf").unwrap() - 4;
+    let length = u32::from_be_bytes(file[at..at + 4].try_into().unwrap()) as usize + 12;
+    let mut second = file[at..at + length].to_vec();
+    let value =
+        second.windows(4).position(|tag| tag == [0x01, 0x12, 0, 3] || tag == [0x12, 0x01, 3, 0]).unwrap();
+    second[value + 8..value + 12].iter_mut().for_each(|byte| *byte = if *byte == 6 { 1 } else { *byte });
+    let twice = [&file[..at + length], &second, &file[at + length..]].concat();
+    assert_eq!(header_of(&twice).unwrap().orientation, header_of(&file).unwrap().orientation);
+
+    let file = fixture("orientation-6.webp");
+    let at = file.windows(4).position(|kind| kind == b"EXIF").unwrap();
+    let crowded = [&file[..at], &b"junk\0\0\0\0".repeat(2000), &file[at..]].concat();
+    let header = header_of(&crowded).unwrap();
+    assert_eq!((header.width, header.height), header.stored());
+}
+
+/// Tiles of a pixel each: looking them up takes longer than their pixels are worth.
+#[test]
+fn tiffs_of_specks_are_refused() {
+    let specks = |side: u32| {
+        let count = side * side;
+        tiff_of(&[
+            (256, 1, side),
+            (257, 1, side),
+            (258, 1, 8),
+            (259, 1, 1),
+            (262, 1, 1),
+            (277, 1, 1),
+            (322, 1, 1),
+            (323, 1, 1),
+            (324, count, 1000),
+            (325, count, 1000),
+        ])
+    };
+    let header = header_of(&specks(2000)).unwrap();
+    let message = "the work on this picture is too large: 4000000 strips or tiles, at most 1000000 allowed (a few seconds of work)";
+    let job = Job { width: 64, height: 64, ..whole(&header) };
+    let limits = Limits::default();
+    assert_eq!(admit(&header, &job, &limits).unwrap_err().to_string(), message);
+    assert_eq!(check(&header, 512, &limits).unwrap_err().to_string(), message);
+    let bands = decode::bands(Box::new(Cursor::new(specks(2000))), &header, &limits);
+    assert_eq!(bands.err().unwrap().to_string(), message);
+    let part = Rect { x: 1000, y: 1000, width: 800, height: 800 };
+    assert!(admit(&header, &Job { crop: part, ..job }, &limits).is_ok());
+    check(&header_of(&specks(1000)).unwrap(), 512, &limits).unwrap();
 }
 
 /// What cannot be drawn has no description either: viewers would be promised pictures.

@@ -126,37 +126,29 @@ impl Seek for Counted {
 fn the_end_of_a_long_strip_is_read_without_its_beginning() {
     let pixels = Pixels::new(500, 2000, Channels::Grey, vec![7; 1_000_000]).unwrap();
     let file = one_strip(&pixels);
-    let job = Job {
-        crop: Rect { x: 0, y: 1990, width: 10, height: 10 },
-        width: 10,
-        height: 10,
-        ..whole(&header_of(&file).unwrap())
-    };
+    let header = header_of(&file).unwrap();
+    let crop = Rect { x: 0, y: 1990, width: 10, height: 10 };
+    let job = Job { crop, width: 10, height: 10, ..whole(&header) };
     let read = Arc::new(AtomicUsize::new(0));
     let master = Counted { file: Cursor::new(file), read: Arc::clone(&read) };
-    render(Box::new(master), &job, &Limits::default()).unwrap();
-    assert!(read.load(Ordering::Relaxed) < 200_000, "{read:?}");
+    render(Box::new(master), &header, &job, &Limits::default()).unwrap();
+    assert!(read.load(Ordering::Relaxed) < 100_000, "{read:?}");
 }
 
 /// An uncompressed TIFF of a single strip.
 fn one_strip(picture: &Pixels) -> Vec<u8> {
-    let tags = [
-        (256, picture.width()),
-        (257, picture.height()),
-        (258, 8),
-        (259, 1),
-        (262, 1),
-        (273, 8 + 2 + 9 * 12 + 4),
-        (277, 1),
-        (278, picture.height()),
-        (279, picture.data().len() as u32),
-    ];
-    let mut file = b"II*\0\x08\0\0\0\x09\0".to_vec();
-    for (tag, value) in tags {
-        file.extend([u16::to_le_bytes(tag), 4_u16.to_le_bytes()].concat());
-        file.extend([1_u32.to_le_bytes(), value.to_le_bytes()].concat());
-    }
-    file.extend([0; 4]);
+    let (width, height, length) = (picture.width(), picture.height(), picture.data().len() as u32);
+    let mut file = tiff_of(&[
+        (256, 1, width),
+        (257, 1, height),
+        (258, 1, 8),
+        (259, 1, 1),
+        (262, 1, 1),
+        (273, 1, 8 + 2 + 9 * 12 + 4),
+        (277, 1, 1),
+        (278, 1, height),
+        (279, 1, length),
+    ]);
     file.extend(picture.data());
     file
 }
@@ -273,6 +265,89 @@ fn the_level_that_is_large_enough_is_read() {
 fn pages_are_no_levels() {
     for name in ["pages.tif", "half-page.tif"] {
         assert_eq!(header_of(&fixture(name)).unwrap().offer().levels, [(96, 64)], "{name}");
+    }
+}
+
+#[test]
+fn a_gif_without_a_screen_is_as_large_as_its_first_frame() {
+    let plain = fixture("plain.gif");
+    let behind_palette = 13 + 3 * (2 << (plain[10] & 7));
+    let comment =
+        [b"\x21\xfe".as_slice(), &[b"\x2c".as_slice(), &[b','; 44]].concat().repeat(9), b"\0"].concat();
+    let mut file = [&plain[..behind_palette], &comment, &plain[behind_palette..]].concat();
+    file[6..10].fill(0);
+    let header = header_of(&file).unwrap();
+    assert_eq!((header.width, header.height), (96, 64));
+    let answer = made(&file, &whole(&header)).unwrap();
+    assert_colours("plain.gif", &pixels(&answer), MIDDLES, COLOURS, TOLERANCE);
+}
+
+/// Some tools drop the EXIF block, and leave the flag that tells of it.
+#[test]
+fn a_webp_without_the_exif_that_it_announces_is_upright() {
+    let file = fixture("orientation-6.webp");
+    let at = file.windows(4).position(|kind| kind == b"EXIF").unwrap();
+    let mut cut = file[..at].to_vec();
+    cut[4..8].copy_from_slice(&(at as u32 - 8).to_le_bytes());
+    let header = header_of(&cut).unwrap();
+    assert_eq!(((header.width, header.height), header.stored()), ((64, 96), (64, 96)));
+    assert!(made(&cut, &whole(&header)).is_ok());
+    // Cut short it is, if it says that more was to come.
+    assert!(matches!(header_of(&file[..at]), Err(ImagingError::Broken(_))));
+}
+
+/// What is written about a small picture may be longer than the picture.
+#[test]
+fn a_small_gif_may_have_long_metadata() {
+    let file = fixture("plain.gif");
+    let header = header_of(&file).unwrap();
+    let behind_palette = 13 + 3 * (2 << (file[10] & 7));
+    let packet = [b"<?xpacket?>".as_slice(), &[b' '; 70_000]].concat();
+    let ramp: Vec<u8> = [1].into_iter().chain((0..=255).rev()).chain([0]).collect();
+    let said = |length: usize| {
+        let xmp = [b"\x21\xff\x0bXMP DataXMP", &packet[..length], &ramp].concat();
+        [&file[..behind_palette], &xmp, &file[behind_palette..]].concat()
+    };
+    for length in [0, 100, packet.len()] {
+        let answer = made(&said(length), &whole(&header)).unwrap_or_else(|error| panic!("{length}: {error}"));
+        assert_colours("plain.gif", &pixels(&answer), MIDDLES, COLOURS, TOLERANCE);
+    }
+}
+
+/// Two pages, the second half as large: only tiles that are written alike pass for a level without saying so.
+#[test]
+fn half_a_page_is_no_level_unless_it_is_tiled_alike() {
+    let page = |side: u32, (offsets, lengths): (u16, u16), samples: u32, subfile: u32| {
+        tiff_of(&[
+            (254, 1, subfile),
+            (256, 1, side),
+            (257, 1, side),
+            (258, 1, 8),
+            (259, 1, 1),
+            (262, 1, 1),
+            (277, 1, samples),
+            (278, 1, side),
+            (322, 1, 64),
+            (323, 1, 64),
+            (offsets, 1, 1000),
+            (lengths, 1, 1000),
+        ])
+    };
+    let (strips, tiles) = ((273, 279), (324, 325));
+    for (name, first, second, levels) in [
+        ("strips", page(64, strips, 1, 0), page(32, strips, 1, 0), 1),
+        ("strips that say so", page(64, strips, 1, 0), page(32, strips, 1, 1), 2),
+        ("tiles", page(64, tiles, 1, 0), page(32, tiles, 1, 0), 2),
+        ("tiles of other samples", page(64, tiles, 1, 0), page(32, tiles, 2, 0), 1),
+        ("tiles and strips", page(64, tiles, 1, 0), page(32, strips, 1, 0), 1),
+    ] {
+        // The second directory follows the first one.
+        let mut file = first;
+        let next = file.len() as u32;
+        file.truncate(next as usize - 4);
+        file.extend(next.to_le_bytes());
+        file.extend(&second[8..]);
+        assert_eq!(header_of(&file).unwrap().offer().levels.len(), levels, "{name}");
     }
 }
 

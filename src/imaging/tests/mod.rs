@@ -26,7 +26,24 @@ fn header_of(file: &[u8]) -> Result<Header, ImagingError> {
 }
 
 fn made(file: &[u8], job: &Job) -> Result<Vec<u8>, ImagingError> {
-    render(Box::new(Cursor::new(file.to_vec())), job, &Limits::default())
+    made_within(file, job, &Limits::default())
+}
+
+fn made_within(file: &[u8], job: &Job, limits: &Limits) -> Result<Vec<u8>, ImagingError> {
+    let header = header(&mut Cursor::new(file), limits)?;
+    render(Box::new(Cursor::new(file.to_vec())), &header, job, limits)
+}
+
+/// The header of a TIFF: tags, numbers of their values, and the values or where they lie.
+fn tiff_of(tags: &[(u16, u32, u32)]) -> Vec<u8> {
+    let mut file = b"II*\0\x08\0\0\0".to_vec();
+    file.extend((tags.len() as u16).to_le_bytes());
+    for (tag, count, value) in tags {
+        file.extend([tag.to_le_bytes(), 4_u16.to_le_bytes()].concat());
+        file.extend([count.to_le_bytes(), value.to_le_bytes()].concat());
+    }
+    file.extend([0; 4]);
+    file
 }
 
 /// The whole picture as it is, as PNG.

@@ -83,6 +83,41 @@ fn likeness(a: &Pixels, b: &Pixels) -> f64 {
     if error == 0.0 { f64::INFINITY } else { 10.0 * (255.0 * 255.0 / error).log10() }
 }
 
+/// What lies beside a tile counts for its edge: tiles that are put together show no seams.
+#[test]
+fn scaled_parts_are_those_of_the_whole() {
+    let master = photograph(600, 400, 60);
+    let header = header_of(&master).unwrap();
+    let png = made(&master, &whole(&header)).unwrap();
+    let tif = made(&master, &Job { format: Format::Tif, ..whole(&header) }).unwrap();
+    let (pyramid, file) = built(&master, 64);
+    for (name, scale) in [("half", 2), ("a quarter", 4), ("an eighth", 8)] {
+        let small = Job { width: 600 / scale, height: 400 / scale, ..whole(&header) };
+        let crop = Rect { x: 200, y: 160, width: 160, height: 80 };
+        let part = Job { crop, width: 160 / scale, height: 80 / scale, ..small };
+        let place = Rect { x: crop.x / scale, y: crop.y / scale, width: part.width, height: part.height };
+        let both = |draw: &dyn Fn(&Job) -> Vec<u8>| (pixels(&draw(&part)), pixels(&draw(&small)).cut(place));
+        for (kind, master) in [("png", &png), ("tif", &tif), ("jpg", &master)] {
+            let (part, all) = both(&|job| made(master, job).unwrap());
+            assert_alike(&format!("{kind}, {name}"), &part, &all);
+        }
+        // Off the levels of the pyramid, so that it is scaled.
+        let at = |side: u32| side * 6 / 5 / scale;
+        let small = Job { width: at(600), height: at(400), ..small };
+        let part = Job { width: at(crop.width), height: at(crop.height), ..part };
+        let place = Rect { x: at(crop.x), y: at(crop.y), width: part.width, height: part.height };
+        let draw = |job: &Job| pixels(&pyramid::redraw(&pyramid, &file, job, &Limits::default()).unwrap());
+        assert_alike(&format!("tiles, {name}"), &draw(&part), &draw(&small).cut(place));
+    }
+}
+
+#[track_caller]
+fn assert_alike(name: &str, a: &Pixels, b: &Pixels) {
+    assert_eq!((a.width(), a.height(), a.channels()), (b.width(), b.height(), b.channels()), "{name}");
+    let most = a.data().iter().zip(b.data()).map(|(a, b)| a.abs_diff(*b)).max();
+    assert!(most <= Some(1), "{name}: {most:?} levels off");
+}
+
 /// All requests that a viewer makes which keeps to the grid.
 fn on_the_grid((width, height): (u32, u32), tile: u32) -> Vec<(u32, Rect, (u32, u32))> {
     let mut jobs = Vec::new();

@@ -1,7 +1,9 @@
 //! What is told of sizes is what is answered.
 
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use http::{HeaderMap, StatusCode};
 use loggia::imaging::{self, Limits};
 use serde_json::Value;
@@ -92,6 +94,69 @@ async fn long_images_tell_what_a_format_can_hold() {
                 let (width, height, _) = size(&gateway, &path).await;
                 assert!(width.max(height) <= longest, "{width}x{height}");
             }
+        }
+    }
+}
+
+/// A TIFF of colours whose strips are all the same one, black and packed.
+fn strips(width: u32, height: u32, rows: u32) -> Vec<u8> {
+    let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(&vec![0; (width * rows * 3) as usize]).unwrap();
+    let packed = packed.finish().unwrap();
+    let count = height.div_ceil(rows);
+    let (offsets, table) = (8 + 2 + 9 * 12 + 4, 4 * count);
+    let value = |alone: u32, many: u32| if count == 1 { alone } else { many };
+    let data = offsets + 2 * table;
+    let mut file = b"II*\0\x08\0\0\0\x09\0".to_vec();
+    for (tag, count, value) in [
+        (256_u16, 1, width),
+        (257, 1, height),
+        (258, 1, 8),
+        (259, 1, 8),
+        (262, 1, 2),
+        (273, count, value(data, offsets)),
+        (277, 1, 3),
+        (278, 1, rows),
+        (279, count, value(packed.len() as u32, offsets + table)),
+    ] {
+        file.extend([tag.to_le_bytes(), 4_u16.to_le_bytes()].concat());
+        file.extend([count.to_le_bytes(), value.to_le_bytes()].concat());
+    }
+    file.extend([0; 4]);
+    file.extend(data.to_le_bytes().repeat(count as usize));
+    file.extend((packed.len() as u32).to_le_bytes().repeat(count as usize));
+    file.extend(packed);
+    file
+}
+
+/// 3.0, 5.3: a master whose tiles alone can be read is not offered; one that passes by in bands is, with all its sizes.
+#[tokio::test]
+async fn every_size_that_is_told_is_answered_or_none_is() {
+    let masters = Masters::with([
+        ("strips.tif", strips(5000, 4000, 100)),
+        ("strip.tif", strips(5000, 4000, 4000)),
+        ("bits.png", quarters(5000, 4000)),
+        ("wide.png", quarters(60_000, 1000)),
+    ]);
+    let gateway = narrow(&masters).await;
+    for (name, offered) in
+        [("strips.tif", true), ("strip.tif", false), ("bits.png", true), ("wide.png", false)]
+    {
+        let base = format!("/iiif/3/image/maps/{name}");
+        let told = gateway.get(&format!("{base}/info.json")).await;
+        if !offered {
+            assert_eq!(told.status(), StatusCode::NOT_IMPLEMENTED, "{name}");
+            continue;
+        }
+        let info: Value = serde_json::from_slice(told.body()).unwrap();
+        for size in info["sizes"].as_array().unwrap() {
+            let (width, height) = (number(&size["width"]), number(&size["height"]));
+            let (w, h, _) =
+                self::size(&gateway, &format!("{base}/full/{width},{height}/0/default.jpg")).await;
+            assert_eq!((w, h), (width, height), "{name}");
+        }
+        for rest in ["full/!100,100", "1024,512,512,512/512,512"] {
+            self::size(&gateway, &format!("{base}/{rest}/0/default.jpg")).await;
         }
     }
 }

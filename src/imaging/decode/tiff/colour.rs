@@ -10,6 +10,7 @@ use crate::imaging::{ImagingError, Master};
 pub(super) struct Colour {
     model: Model,
     alpha: Alpha,
+    kept: usize,
 }
 
 enum Model {
@@ -39,19 +40,19 @@ impl Colour {
             photometric::YCBCR if level.compression != JPEG => Model::YCbCr,
             _ => Model::Rgb,
         };
-        let colours = model.colours() as u64;
-        let alpha = match (&model, level.extra) {
-            (Model::Cmyk | Model::Palette(_) | Model::YCbCr, _) => Alpha::None,
-            (_, Some(1)) if level.samples > colours => Alpha::Associated,
-            (_, Some(2)) if level.samples > colours => Alpha::Straight,
-            _ => Alpha::None,
-        };
-        Ok(Self { model, alpha })
+        Ok(Self { model, alpha: Alpha::of(level), kept: kept(level) })
+    }
+
+    /// Bytes that a pixel takes at most: samples become pixels in place, except that the entries of a palette are held
+    /// beside their colours.
+    pub(super) fn cost(level: &Level) -> u64 {
+        let beside = if level.photometric == photometric::PALETTE { 3 } else { 0 };
+        kept(level) as u64 + beside
     }
 
     /// How many samples of each pixel matter.
     pub(super) fn kept(&self) -> usize {
-        self.model.colours() + usize::from(self.alpha != Alpha::None)
+        self.kept
     }
 
     /// Makes pixels of samples.
@@ -86,14 +87,28 @@ impl Colour {
     }
 }
 
-impl Model {
-    fn colours(&self) -> usize {
-        match self {
-            Self::Grey { .. } | Self::Palette(_) => 1,
-            Self::Rgb | Self::YCbCr => 3,
-            Self::Cmyk => 4,
+impl Alpha {
+    fn of(level: &Level) -> Self {
+        match (level.photometric, level.extra) {
+            (photometric::CMYK | photometric::PALETTE, _) => Self::None,
+            (photometric::YCBCR, _) if level.compression != JPEG => Self::None,
+            (_, Some(1)) if level.samples > colours(level) as u64 => Self::Associated,
+            (_, Some(2)) if level.samples > colours(level) as u64 => Self::Straight,
+            _ => Self::None,
         }
     }
+}
+
+fn colours(level: &Level) -> usize {
+    match level.photometric {
+        photometric::WHITE_IS_ZERO | photometric::BLACK_IS_ZERO | photometric::PALETTE => 1,
+        photometric::CMYK => 4,
+        _ => 3,
+    }
+}
+
+fn kept(level: &Level) -> usize {
+    colours(level) + usize::from(Alpha::of(level) != Alpha::None)
 }
 
 /// All reds, then all greens, then all blues, in sixteen bits; some writers use eight of them.

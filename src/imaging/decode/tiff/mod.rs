@@ -18,12 +18,28 @@ mod packbits;
 
 use colour::Colour;
 
+/// Strips and tiles that one job touches: each is looked up and opened, and a million of them take a few seconds.
+const MOST_CHUNKS: u64 = 1_000_000;
+
+/// Refuses a job that touches too many strips or tiles, however small they are.
+pub(super) fn admit(layout: &Layout, plan: &Plan) -> Result<(), ImagingError> {
+    let count = count(&layout.levels[plan.level], plan.read);
+    if count > MOST_CHUNKS {
+        return Err(ImagingError::TooLarge {
+            what: "the work on this picture",
+            found: format!("{count} strips or tiles"),
+            limit: MOST_CHUNKS,
+            rule: "a few seconds of work",
+        });
+    }
+    Ok(())
+}
+
 /// A chunk of JPEG is decoded as a whole; everything else goes by rows.
 pub(super) fn cost(layout: &Layout, plan: &Plan) -> u64 {
     let level = &layout.levels[plan.level];
     let read = u64::from(plan.read.width) * u64::from(plan.read.height);
-    // Samples as read, and as handed on: at worst palette entries that become four channels.
-    read * (level.samples.min(5) + 4) + chunk::cost(level) + LONGEST_PROFILE
+    read * Colour::cost(level) + chunk::cost(level) + LONGEST_PROFILE
 }
 
 pub(super) fn decode(
@@ -40,7 +56,7 @@ pub(super) fn decode(
 pub(super) fn cost_of_bands(layout: &Layout) -> u64 {
     let level = &layout.levels[0];
     let band = u64::from(level.width) * u64::from(band(level));
-    band * (level.samples.min(5) + 4) + chunk::cost(level) + LONGEST_PROFILE
+    band * Colour::cost(level) + chunk::cost(level) + LONGEST_PROFILE
 }
 
 /// The full level from top to bottom.
@@ -83,6 +99,13 @@ fn profile(master: &mut dyn Master, layout: &Layout) -> Option<Vec<u8>> {
 struct Chunk {
     area: Rect,
     plane: usize,
+}
+
+/// How many strips and tiles a part of the picture touches.
+fn count(level: &Level, read: Rect) -> u64 {
+    let span = |start: u32, length: u32, side: u32| u64::from((start + length - 1) / side - start / side + 1);
+    let planes = if level.planar { level.samples } else { 1 };
+    span(read.x, read.width, level.chunk.0) * span(read.y, read.height, level.chunk.1) * planes
 }
 
 /// The strips and tiles that a part of the picture touches, with their places in the file's table.

@@ -23,7 +23,7 @@ fuzz_target!(|file: &[u8]| {
         assert_eq!(sizes[0], sizes[1], "parts of a file and the whole file tell different sizes");
     }
     for job in jobs(&header) {
-        let _ = imaging::render(Box::new(Cursor::new(file.to_vec())), &job, &LIMITS);
+        let _ = imaging::render(Box::new(Cursor::new(file.to_vec())), &header, &job, &LIMITS);
     }
 });
 
