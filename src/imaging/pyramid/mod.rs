@@ -20,7 +20,8 @@ pub use index::Spec;
 #[cfg(fuzzing)]
 pub use index::fuzz;
 pub use read::Pyramid;
-pub use shape::Shape;
+pub(super) use shape::Place;
+pub use shape::{Shape, Side};
 
 /// A file that is read by position.
 pub trait Stored: Send + Sync {

@@ -13,6 +13,7 @@ mod kinds;
 mod lanes;
 mod pyramids;
 mod scans;
+mod tiled;
 
 const FORMATS: [Format; 5] = [Format::Jpg, Format::Png, Format::Webp, Format::Tif, Format::Gif];
 
