@@ -8,7 +8,7 @@ use crate::iiif::image::geometry::Rect;
 use crate::imaging::ImagingError;
 
 /// Pixels that are worth the time.
-const MOST_PIXELS: u64 = 1 << 20;
+const MOST_PIXELS: u64 = 1 << 16;
 
 /// Reads a file at every scale, and a part of it with the checkpoints that belong there, and with wrong ones.
 pub fn fuzz(bytes: &[u8]) {
