@@ -12,6 +12,8 @@ use crate::units::Bytes;
 mod colour;
 mod decode;
 mod encode;
+mod hints;
+mod jpeg;
 mod limits;
 mod orient;
 mod pipeline;
@@ -26,6 +28,9 @@ mod sniff;
 mod tests;
 mod tiled;
 
+pub use hints::Hints;
+#[cfg(any(test, fuzzing))]
+pub use jpeg::fuzz as fuzz_rows;
 pub use limits::Limits;
 pub use pipeline::{admit, can_write, check, largest_jpeg, render};
 pub use pool::Pool;

@@ -15,11 +15,12 @@ use tracing::{Instrument, error_span};
 
 use super::ServeError;
 use super::flight::Flights;
+use super::hints::Learnt;
 use super::metrics;
 use super::source::Source;
 use crate::adapter::record::MediaId;
 use crate::adapter::{AdapterError, Content, Media};
-use crate::imaging::Master;
+use crate::imaging::{Header, Hints, Master};
 use crate::store::{self, Draft, File, Files, Key, StoreError};
 
 const KIB: u64 = 1024;
@@ -39,6 +40,7 @@ pub struct Originals {
     in_memory: Arc<Semaphore>,
     /// The disk takes none until then.
     rests: Arc<Mutex<Option<Instant>>>,
+    learnt: Learnt,
 }
 
 /// A master within reach; it stays where it is as long as this lives.
@@ -57,7 +59,8 @@ impl Originals {
     pub fn new(files: Files, in_memory: u64) -> Self {
         let room = usize::try_from(in_memory / KIB).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         let in_memory = Arc::new(Semaphore::new(room));
-        Self { files, flights: Flights::default(), in_memory, rests: Arc::default() }
+        let (rests, learnt) = (Arc::default(), Learnt::default());
+        Self { files, flights: Flights::default(), in_memory, rests, learnt }
     }
 
     /// Whether the disk is worth a try.
@@ -78,7 +81,7 @@ impl Originals {
         media: &MediaId,
         version: &str,
     ) -> Result<Original, ServeError> {
-        let key = Key::new(["original", &source.name, &source.identity, media.as_str(), version]);
+        let key = key(source, media, version);
         // Files that cannot be read are files that are not there.
         if let Ok(Some(file)) = self.files.open(&key).await {
             return Ok(Original::Kept(file));
@@ -91,6 +94,11 @@ impl Originals {
             key: key.clone(),
         };
         self.flights.join(key, move || fetch.run().instrument(span)).await
+    }
+
+    /// What was learnt of a master by those who read it before, if it had the same header.
+    pub fn hints(&self, source: &Source, media: &MediaId, version: &str, header: &Header) -> Hints {
+        self.learnt.of(key(source, media, version), header)
     }
 }
 
@@ -129,6 +137,10 @@ impl Original {
         let metadata = file.metadata()?;
         Ok(Some((metadata.len(), metadata.modified()?)))
     }
+}
+
+fn key(source: &Source, media: &MediaId, version: &str) -> Key {
+    Key::new(["original", &source.name, &source.identity, media.as_str(), version])
 }
 
 /// One transfer.

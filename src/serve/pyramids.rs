@@ -257,12 +257,13 @@ impl Shared {
         let shape = spec.shape;
         let admitted = tokio::task::spawn_blocking(move || {
             let header = imaging::header(&mut *master, &limits)?;
-            Ok((pyramid::admit(&header, &shape, &limits)?, master))
+            Ok((pyramid::admit(&header, &shape, &limits)?, header, master))
         });
-        let (cost, master) = admitted.await.map_err(ServeError::internal)?.map_err(failed)?;
+        let (cost, header, master) = admitted.await.map_err(ServeError::internal)?.map_err(failed)?;
+        let hints = self.originals.hints(&grant.source, &grant.media, &grant.version, &header);
         let mut draft = self.files.create(key).await.map_err(ServeError::internal)?.into_writer();
         let built = turn.run(cost, move |breathe| {
-            let pyramid = pyramid::build(master, spec, &limits, &mut draft, breathe)?;
+            let pyramid = pyramid::build(master, spec, &limits, &hints, &mut draft, breathe)?;
             Ok((pyramid, draft))
         });
         let (pyramid, draft) = built.await.map_err(failed)?;

@@ -16,7 +16,7 @@ use super::gate::Grant;
 use super::metrics;
 use super::originals::{Original, Originals};
 use super::pyramids::{Pyramids, Tiles};
-use crate::imaging::{self, Header, ImagingError, Job, Limits, Master, Pool, Tiled};
+use crate::imaging::{self, Header, ImagingError, Limits, Master, Pool, Tiled};
 use crate::store::{Key, Store};
 
 /// Grants in, finished pictures out. It takes nothing else: rendering without asking does not compile.
@@ -83,7 +83,7 @@ impl Render {
         {
             return Ok(Ok(bytes.into()));
         }
-        let drawn = self.draw(header, master, grant.job).await;
+        let drawn = self.draw(header, master, grant).await;
         match &drawn {
             // Whoever asks for a part will soon ask for another.
             Ok(_) if !has_tiles => self.pyramids.wish(grant),
@@ -113,10 +113,11 @@ impl Render {
     }
 
     /// Admitted by what the header says it will cost, the header of the very file that is drawn.
-    async fn draw(&self, header: Header, master: Box<dyn Master>, job: Job) -> Drawn {
-        let limits = self.limits;
+    async fn draw(&self, header: Header, master: Box<dyn Master>, grant: &Grant) -> Drawn {
+        let (job, limits) = (grant.job, self.limits);
         let cost = imaging::admit(&header, &job, &limits)?;
-        self.pool.run(cost, move || imaging::render(master, &header, &job, &limits)).await
+        let hints = self.originals.hints(&grant.source, &grant.media, &grant.version, &header);
+        self.pool.run(cost, move || imaging::render(master, &header, &job, &limits, &hints)).await
     }
 }
 
