@@ -3,6 +3,7 @@
 use std::io::{Read, SeekFrom};
 use std::ops::{Range, RangeInclusive};
 
+use super::jpeg::Trimmer;
 use super::orient::Orientation;
 use super::pyramid::{Place, Shape};
 use super::sniff::Layout;
@@ -24,7 +25,7 @@ const START: [u8; 2] = [0xff, 0xd8];
 const END: [u8; 2] = [0xff, 0xd9];
 
 /// Where the tiles of a TIFF lie, in memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Tiled {
     shape: Shape,
     /// From the full picture downwards; a level that is not tiled alike is missing.
@@ -32,21 +33,32 @@ pub struct Tiled {
 }
 
 /// One level.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Tiles {
     places: Vec<(u64, u32)>,
     /// What stands before a tile's own bytes in a complete JPEG.
     before: Vec<u8>,
+    /// Cuts padding off at the right edge; none where tiles have tables of their own.
+    trimmer: Option<Trimmer>,
 }
 
 /// A tile in the file, and how it becomes a complete JPEG.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Lift<'a> {
-    before: &'a [u8],
+    tiles: &'a Tiles,
     at: u64,
     length: u32,
-    /// Fewer rows than the tile has, at the lower edge.
-    rows: Option<u16>,
+    edge: Edge,
+}
+
+/// What of a tile is padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Edge {
+    None,
+    /// All but so many rows.
+    Lower(u16),
+    /// All but so many columns and rows.
+    Right(u16, u16),
 }
 
 impl Tiled {
@@ -86,10 +98,13 @@ impl Tiled {
         let (at, length) = *tiles.places.get((row * columns + column) as usize)?;
         let rect = self.shape.rect(level, column, row);
         let tile = self.shape.tile;
-        // Columns that are too many would have to be cut out of the middle of the stream.
-        let whole = rect.width == tile && length > 0;
-        let rows = (rect.height < tile).then_some(rect.height as u16);
-        whole.then_some(Lift { before: &tiles.before, at, length, rows })
+        let edge = match (rect.width as u16, rect.height as u16) {
+            (width, height) if rect.width < tile => Edge::Right(width, height),
+            (_, height) if rect.height < tile => Edge::Lower(height),
+            _ => Edge::None,
+        };
+        let able = length > 0 && (!matches!(edge, Edge::Right(..)) || tiles.trimmer.is_some());
+        able.then_some(Lift { tiles, at, length, edge })
     }
 }
 
@@ -136,7 +151,8 @@ impl Tiles {
         if level.samples == 3 {
             before.extend(adobe(level.photometric == photometric::YCBCR));
         }
-        Ok(Self { places, before })
+        let trimmer = Trimmer::of(&before[START.len()..]);
+        Ok(Self { places, before, trimmer })
     }
 }
 
@@ -172,16 +188,20 @@ impl Lift<'_> {
         self.at..self.at.saturating_add(self.length.into())
     }
 
-    /// The complete JPEG, out of those bytes.
+    /// The complete JPEG, out of those bytes; `Unsupported` where it would have to be drawn after all.
     pub fn finish(&self, tile: &[u8]) -> Result<Vec<u8>, ImagingError> {
         let own = tile.strip_prefix(&START).filter(|own| own.ends_with(&END));
         let own = own.ok_or_else(|| ImagingError::broken("a tile that is no whole JPEG"))?;
-        let mut file = Vec::with_capacity(self.before.len() + own.len());
-        file.extend_from_slice(self.before);
-        file.extend_from_slice(own);
-        if let Some(rows) = self.rows {
-            let at = height(own).ok_or_else(|| ImagingError::broken("a tile without a frame"))?;
-            file[self.before.len() + at..][..2].copy_from_slice(&rows.to_be_bytes());
+        let before = &self.tiles.before;
+        let mut file = Vec::with_capacity(before.len() + own.len());
+        file.extend_from_slice(before);
+        match (self.edge, &self.tiles.trimmer) {
+            (Edge::Right(width, height), Some(trimmer)) => file.extend(trimmer.trim(own, (width, height))?),
+            _ => file.extend_from_slice(own),
+        }
+        if let Edge::Lower(rows) = self.edge {
+            let at = height(own).ok_or_else(|| ImagingError::unsupported("such a frame of a tile"))?;
+            file[before.len() + at..][..2].copy_from_slice(&rows.to_be_bytes());
         }
         Ok(file)
     }

@@ -94,7 +94,7 @@ impl Tiles {
     pub async fn find(&self, job: &Job) -> Option<io::Result<Bytes>> {
         match &self.0 {
             Kind::Own(pyramid, file) => Some(file.read(pyramid.find(job)?).await),
-            Kind::Master(lent) => Some(lent.lift(lent.tiled.find(job)?).await),
+            Kind::Master(lent) => lent.lift(lent.tiled.find(job)?).await,
         }
     }
 
@@ -107,12 +107,21 @@ impl Tiles {
 }
 
 impl Lent {
-    async fn lift(&self, lift: Lift<'_>) -> io::Result<Bytes> {
-        if self.original.state()? != self.state {
-            return Err(io::Error::other("the master has changed"));
+    /// `None` where a tile has to be drawn after all.
+    async fn lift(&self, lift: Lift<'_>) -> Option<io::Result<Bytes>> {
+        let changed = || io::Error::other("the master has changed");
+        let unchanged =
+            self.original.state().and_then(|now| (now == self.state).then_some(()).ok_or_else(changed));
+        let tile = match unchanged {
+            Ok(()) => self.original.read(lift.range()).await,
+            Err(error) => Err(error),
+        };
+        match tile.map(|tile| lift.finish(&tile)) {
+            Ok(Ok(file)) => Some(Ok(file.into())),
+            Ok(Err(ImagingError::Unsupported { .. })) => None,
+            Ok(Err(error)) => Some(Err(io::Error::other(error))),
+            Err(error) => Some(Err(error)),
         }
-        let tile = self.original.read(lift.range()).await?;
-        lift.finish(&tile).map(Bytes::from).map_err(io::Error::other)
     }
 }
 

@@ -144,7 +144,10 @@ async fn a_master_that_is_a_pyramid_lends_its_tiles() {
         assert!(found.iter().zip(colour).all(|(a, b)| a.abs_diff(b) <= 6), "{found:?} for {colour:?}");
     }
     assert_eq!(counts.of(RENDERS), 1, "all of these lie in the file");
-    // At the right edge and off the grid it is drawn.
+    // Padding at the right edge is cut off.
+    let picture = tile("384,256,5,44", "5,44").await;
+    assert_eq!((picture.width, picture.height, counts.of(RENDERS)), (5, 44, 1));
+    // Off the grid it is drawn.
     let picture = tile("320,0,69,64", "69,64").await;
     assert_eq!((picture.width, counts.of(RENDERS)), (69, 2));
     masters.put("a.tif", fixture("pyramid-jpeg-big.tif"));

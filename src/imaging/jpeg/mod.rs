@@ -30,6 +30,7 @@ mod stream;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod trim;
 mod upsample;
 
 pub(super) use checkpoint::{Checkpoints, cost as cost_of_checkpoints};
@@ -37,3 +38,4 @@ pub(super) use checkpoint::{Checkpoints, cost as cost_of_checkpoints};
 pub use fuzz::fuzz;
 pub(super) use layout::Scale;
 pub(super) use rows::{Jpeg, cost};
+pub(super) use trim::Trimmer;

@@ -12,11 +12,11 @@ fn job(header: &Header, crop: Rect, (width, height): (u32, u32)) -> Job {
     Job { crop, width, height, format: Format::Jpg, ..whole(header) }
 }
 
-/// Every tile of every level, those at the lower edge too, is what the decoder makes of it.
+/// Every tile of every level, those at the edges too, is what the decoder makes of it.
 #[test]
 fn tiles_are_handed_out_as_they_are_drawn() {
     let mut lifted = 0;
-    for name in ["pyramid-jpeg-big.tif", "pyramid-jpeg-edges.tif", "jpeg-rgb-tiles.tif"] {
+    for name in ["pyramid-jpeg-big.tif", "pyramid-jpeg-edges.tif", "jpeg-rgb-tiles-64.tif"] {
         let file = fixture(name);
         let header = header_of(&file).unwrap();
         let Some(tiled) = tiled(&file) else { continue };
@@ -34,6 +34,10 @@ fn tiles_are_handed_out_as_they_are_drawn() {
                     let straight = made(&file, &Job { format: Format::Png, ..job(&header, crop, size) });
                     let (tile, straight) = (pixels(&tile), pixels(&straight.unwrap()));
                     assert_eq!((tile.width(), tile.height()), size, "{name} {crop:?}");
+                    // Colours of the last line and column are smoothed with what lies behind them in the
+                    // padded tile; a tile that was cut has nothing there.
+                    let inner = Rect { x: 0, y: 0, width: size.0 - 1, height: size.1 - 1 };
+                    let (tile, straight) = (tile.cut(inner), straight.cut(inner));
                     let far = tile.data().iter().zip(straight.data()).filter(|(a, b)| a.abs_diff(**b) > 3);
                     assert_eq!(far.count(), 0, "{name} {crop:?}");
                     lifted += 1;
@@ -41,7 +45,8 @@ fn tiles_are_handed_out_as_they_are_drawn() {
             }
         }
     }
-    assert!(lifted > 10, "{lifted} tiles");
+    // All of the full size, and all smaller levels of the one whose sides can be halved.
+    assert_eq!(lifted, (24 + 6 + 2 + 1) + 7 * 5 + 2);
 }
 
 #[test]
@@ -62,6 +67,6 @@ fn a_tile_that_is_cut_is_no_answer() {
 #[test]
 fn what_is_written_otherwise_is_drawn() {
     for name in ["deflate-tiles.tif", "jpeg-strips.tif", "lzw.tif", "orientation-6.tif", "baseline.jpg"] {
-        assert_eq!(tiled(&fixture(name)), None, "{name}");
+        assert!(tiled(&fixture(name)).is_none(), "{name}");
     }
 }
