@@ -34,7 +34,10 @@ fn tiles_are_handed_out_as_they_are_drawn() {
                     let straight = made(&file, &Job { format: Format::Png, ..job(&header, crop, size) });
                     let (tile, straight) = (pixels(&tile), pixels(&straight.unwrap()));
                     assert_eq!((tile.width(), tile.height()), size, "{name} {crop:?}");
-                    let far = tile.data().iter().zip(straight.data()).filter(|(a, b)| a.abs_diff(**b) > 3);
+                    // Colours of the last line are smoothed with what lies below, which a tile no longer has.
+                    let rows = |picture: &Pixels| picture.rows(0, size.1 - 1).into_data();
+                    let (found, expected) = (rows(&tile), rows(&straight));
+                    let far = found.iter().zip(&expected).filter(|(a, b)| a.abs_diff(**b) > 3);
                     assert_eq!(far.count(), 0, "{name} {crop:?}");
                     lifted += 1;
                 }
