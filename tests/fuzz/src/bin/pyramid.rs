@@ -8,7 +8,7 @@ use loggia::iiif::image::geometry::Rect;
 use loggia::iiif::image::quality::{Format, Quality};
 use loggia::iiif::image::rotation::Rotation;
 use loggia::imaging::pyramid::{self, Pyramid, Shape, Spec, Stored};
-use loggia::imaging::{self, Header, Job, Limits, Tiled};
+use loggia::imaging::{self, Header, Hints, Job, Limits, Tiled};
 
 const LIMITS: Limits = Limits { memory: 16 << 20, max_pixels: 1 << 18 };
 const TILE: u32 = 64;
@@ -61,7 +61,9 @@ fn build(bytes: &[u8], header: &Header) {
     let shape = Shape { width: header.width, height: header.height, tile: TILE };
     let spec = Spec { shape, quality: 80, name: "a".into() };
     let (mut file, master) = (Vec::new(), Box::new(Cursor::new(bytes.to_vec())));
-    let Ok(built) = pyramid::build(master, spec.clone(), &LIMITS, &mut file, || Ok(())) else { return };
+    let hints = Hints::new(header);
+    let built = pyramid::build(master, spec.clone(), &LIMITS, &hints, &mut file, || Ok(()));
+    let Ok(built) = built else { return };
     let file = File(file);
     let opened = Pyramid::open(&file, &spec).expect("the file is whole").expect("it is what was written");
     assert_eq!(opened, built);
