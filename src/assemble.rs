@@ -34,6 +34,7 @@ use crate::serve::present::{Defaults, Presenter, Uris};
 use crate::serve::pyramids::Pyramids;
 use crate::serve::records::{Known, Records};
 use crate::serve::render::{Render, derivatives};
+use crate::serve::replicas::Replicas;
 use crate::serve::source::{Source, Sources};
 use crate::settings::Settings;
 use crate::settings::source::Source as SourceSettings;
@@ -138,7 +139,7 @@ pub async fn probe(settings: &Settings, name: &str, item: &str) -> anyhow::Resul
     let images = known.record().canvases.iter().filter_map(|canvas| canvas.image.as_ref());
     let read: Vec<_> = images.map(|image| read(&facts, source, &known, image)).collect();
     let read: Vec<_> = stream::iter(read).buffered(PROBES).collect().await;
-    let described = Records::new(store, facts, clock).described(source, &known).await?;
+    let described = Records::new(store, Replicas::none(), facts, clock).described(source, &known).await?;
     let public = settings.server.public_url(settings.server.listen);
     let presenter = Presenter {
         version: Version::V3,
@@ -197,12 +198,14 @@ fn parts(
     let originals = Originals::new(originals, limits.memory / 4);
     let pool = Arc::new(Pool::new(&settings.limits));
     let facts = Facts::new(store.clone(), originals.clone(), Arc::clone(&pool), limits, Arc::clone(&clock));
-    let records = Records::new(store.clone(), facts.clone(), Arc::clone(&clock));
+    let replicas = Replicas::none();
+    let records = Records::new(store.clone(), replicas.clone(), facts.clone(), Arc::clone(&clock));
     let pyramids = Pyramids::new(tiles, for_pyramids, originals.clone(), Arc::clone(&pool), limits);
-    let derivatives = derivatives(store.clone(), Render::new(originals, pyramids.clone(), pool, limits));
+    let render = Render::new(originals, pyramids.clone(), pool, limits);
+    let derivatives = derivatives(store.clone(), replicas.clone(), render);
     let parts = Parts {
         gate: Gate::new(sources(settings)?, records.clone(), facts),
-        collections: Collections::new(store.clone(), records, clock),
+        collections: Collections::new(store.clone(), replicas, records, clock),
         pictures: Pictures::new(Arc::clone(&finished), pyramids, derivatives),
         finished,
         uris: Uris::new(public.as_str()),

@@ -120,11 +120,11 @@ impl Link {
         let reason = match timeout(self.shared.timeout, commands.query_async(&mut line)).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) if !ends_the_line(&error) => {
-                let reason = reason(&error);
+                let reason = reason(&error, self.shared.timeout);
                 self.shared.complain(&reason);
                 return Err(reason);
             }
-            Ok(Err(error)) => reason(&error),
+            Ok(Err(error)) => reason(&error, self.shared.timeout),
             Err(_) => late(self.shared.timeout),
         };
         self.shared.end(era, &reason);
@@ -211,11 +211,11 @@ impl Plan {
     /// A line on which Redis has answered a question as it will be asked.
     async fn connect(&self) -> Result<Line, String> {
         let password = self.password().await?;
-        let mut line = self.line(password.as_ref()).await.map_err(|error| reason(&error))?;
+        let mut line = self.line(password.as_ref()).await.map_err(|error| reason(&error, self.timeout))?;
         let mut probe = Cmd::new();
         probe.arg("GET").arg(format!("{PREFIX}probe"));
         let answer = timeout(self.timeout, probe.query_async::<Value>(&mut line)).await;
-        answer.map_err(|_| late(self.timeout))?.map_err(|error| reason(&error))?;
+        answer.map_err(|_| late(self.timeout))?.map_err(|error| reason(&error, self.timeout))?;
         Ok(line)
     }
 
@@ -271,10 +271,14 @@ fn late(limit: Duration) -> String {
 }
 
 /// What Redis says, in its own words but for those about credentials, which come in several.
-fn reason(error: &RedisError) -> String {
+fn reason(error: &RedisError, limit: Duration) -> String {
     let is_unknown = error.kind() == ErrorKind::AuthenticationFailed
         || error.code().is_some_and(|code| matches!(code, "NOAUTH" | "WRONGPASS"));
-    if is_unknown { "it wants another user name or password".to_owned() } else { error.to_string() }
+    match error {
+        _ if is_unknown => "it wants another user name or password".to_owned(),
+        error if error.is_timeout() => late(limit),
+        error => error.to_string(),
+    }
 }
 
 fn ends_the_line(error: &RedisError) -> bool {
