@@ -1,5 +1,7 @@
 //! A Redis of a test's own, on a socket or a port of its own, that keeps nothing.
 
+#![allow(dead_code, reason = "unit tests include this file too, and need less of it")]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -61,7 +63,6 @@ impl Server {
     }
 
     /// The port that it listens on, on this machine only.
-    #[allow(dead_code, reason = "not every test that includes this file connects by port")]
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
@@ -101,6 +102,12 @@ impl Server {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    /// Lets it stand still: it keeps its connections and answers nobody.
+    pub(crate) fn freeze(&self) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-STOP", &id]).status().unwrap().success());
     }
 
     fn socket(&self) -> PathBuf {
