@@ -111,7 +111,6 @@ impl Redis {
         let mut set = redis::pipe();
         set.cmd("SET").arg(name(key)).arg(&**value).arg("PX").arg(millis(ttl)).arg(condition);
         let (answer,) = self.ask(&set).await?;
-        metrics::request(self.name, Outcome::Stored);
         Ok(Some(answer))
     }
 
@@ -135,7 +134,10 @@ impl Store for Redis {
 
     async fn put(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreError> {
         match self.set::<()>(key, &value, ttl, None).await? {
-            Some(()) => Ok(()),
+            Some(()) => {
+                metrics::request(self.name, Outcome::Stored);
+                Ok(())
+            }
             // The old value must not stay in place of the new one.
             None => self.remove(key).await,
         }
@@ -162,7 +164,11 @@ impl Store for Redis {
 
     async fn put_new(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<bool, StoreError> {
         let placed: Option<Option<String>> = self.set(key, &value, ttl, Some("NX")).await?;
-        Ok(placed.flatten().is_some())
+        let is_placed = placed.flatten().is_some();
+        if is_placed {
+            metrics::request(self.name, Outcome::Stored);
+        }
+        Ok(is_placed)
     }
 }
 

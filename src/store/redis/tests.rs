@@ -188,6 +188,21 @@ async fn a_listener_that_says_nothing_is_never_up() {
     settled(&store, |standing| matches!(standing, Standing::Down(_))).await;
 }
 
+/// Encrypted, the certificate has to be one that the system trusts.
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_is_refused() {
+    let tls = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls");
+    let (certificate, secret) = (format!("{tls}/host.pem"), format!("{tls}/host.key"));
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let arguments = ["--tls-port", &free, "--tls-cert-file", &certificate, "--tls-key-file", &secret];
+    let more = ["--tls-ca-cert-file", &certificate, "--tls-auth-clients", "no"];
+    let Some(_server) = Server::start(&[arguments.as_slice(), &more].concat()) else { return };
+    let scheme_and_host = format!("rediss://localhost:{free}");
+    let store = open(&at(&scheme_and_host)).await;
+    let Standing::Down(reason) = store.standing() else { panic!("{:?}", store.standing()) };
+    assert!(reason.contains("certificate"), "{reason}");
+}
+
 #[tokio::test]
 async fn the_password_is_read_anew_and_told_to_nobody() {
     let Some(server) = Server::start(&["--requirepass", "s3cret"]) else { return };
@@ -206,4 +221,32 @@ async fn the_password_is_read_anew_and_told_to_nobody() {
     assert_eq!(store.standing(), Standing::Up);
     assert!(!format!("{store:?} {:?}", at(&in_url)).contains("s3cret"));
     assert_eq!(open(&at(&server.url())).await.standing(), refused);
+}
+
+/// Who is told that somebody else was first has stored nothing.
+#[tokio::test]
+async fn what_is_counted_is_what_happened() {
+    let Some(server) = Server::start(&[]) else { return };
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let counts = recorder.handle();
+    let _counting = ::metrics::set_default_local_recorder(&recorder);
+    let store = open(&at(&server.url())).await;
+    for expected in [true, false, false] {
+        assert_eq!(store.put_new(&key("a"), Bytes::new(), MINUTE).await.unwrap(), expected);
+    }
+    store.put(&key("b"), Bytes::new(), MINUTE).await.unwrap();
+    store.put(&key("c"), Bytes::from(vec![0; LARGEST + 1]), MINUTE).await.unwrap();
+    assert_eq!(
+        (store.get(&key("a")).await.unwrap(), store.get(&key("c")).await.unwrap()),
+        (Some(Bytes::new()), None)
+    );
+    let page = counts.render();
+    let mut lines: Vec<_> = page.lines().filter(|line| line.starts_with("loggia_store_requests")).collect();
+    lines.sort_unstable();
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    loggia_store_requests_total{store="redis",outcome="hit"} 1
+    loggia_store_requests_total{store="redis",outcome="miss"} 1
+    loggia_store_requests_total{store="redis",outcome="refused"} 1
+    loggia_store_requests_total{store="redis",outcome="stored"} 2
+    "#);
 }
