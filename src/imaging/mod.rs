@@ -12,6 +12,8 @@ use crate::units::Bytes;
 mod colour;
 mod decode;
 mod encode;
+mod hints;
+mod jpeg;
 mod limits;
 mod orient;
 mod pipeline;
@@ -24,11 +26,16 @@ mod scale;
 mod sniff;
 #[cfg(test)]
 mod tests;
+mod tiled;
 
+pub use hints::Hints;
+#[cfg(any(test, fuzzing))]
+pub use jpeg::fuzz as fuzz_rows;
 pub use limits::Limits;
 pub use pipeline::{admit, can_write, check, largest_jpeg, render};
 pub use pool::Pool;
 pub use sniff::{HEADER_COST, Header, Kind, MAGIC, Parts, Sniff, header, kind, sniff};
+pub use tiled::{Lift, Tiled};
 
 /// An original, open for reading.
 pub trait Master: Read + Seek + Send {}
@@ -51,6 +58,14 @@ pub struct Job {
     pub format: Format,
     /// 1 to 100, for [`Format::Jpg`].
     pub jpeg_quality: u8,
+}
+
+impl Job {
+    /// Whether nothing but a box of it is asked for, in the form in which tiles are kept.
+    pub(in crate::imaging) fn is_plain(&self) -> bool {
+        let turned = self.rotation.mirror || self.rotation.degrees != 0.0;
+        !turned && self.quality == Quality::Default && self.format == Format::Jpg
+    }
 }
 
 /// The section `[limits]`.

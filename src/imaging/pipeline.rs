@@ -5,7 +5,7 @@ use super::orient::Orientation;
 use super::pixels::{Channels, Pixels};
 use super::plan::Offer;
 use super::pyramid::{self, Shape};
-use super::{Header, ImagingError, Job, Limits, Master, colour, encode, plan, rotate, scale};
+use super::{Header, Hints, ImagingError, Job, Limits, Master, colour, encode, plan, rotate, scale};
 use crate::iiif::image::geometry::Rect;
 use crate::iiif::image::levels;
 use crate::iiif::image::quality::{Format, Tone};
@@ -95,9 +95,10 @@ pub fn render(
     header: &Header,
     job: &Job,
     limits: &Limits,
+    hints: &Hints,
 ) -> Result<Vec<u8>, ImagingError> {
     admit(header, job, limits)?;
-    let picture = scaled(master, header, job, limits)?;
+    let picture = scaled(master, header, job, limits, hints)?;
     finish(header.orientation.apply(picture), job)
 }
 
@@ -113,9 +114,10 @@ fn scaled(
     header: &Header,
     job: &Job,
     limits: &Limits,
+    hints: &Hints,
 ) -> Result<Pixels, ImagingError> {
     let plan = plan_for(&header.offer(), header.orientation, job)?;
-    let Decoded { pixels, origin: (x, y), profile } = decode::decode(master, header, &plan, limits)?;
+    let Decoded { pixels, origin: (x, y), profile } = decode::decode(master, header, &plan, limits, hints)?;
     let cut = plan.exact.within(x, y, pixels.width(), pixels.height());
     let scaled = scale::scale(pixels, cut, plan.output)?;
     Ok(colour::to_srgb(scaled, profile.as_deref()))

@@ -59,11 +59,15 @@ pub struct ImageFacts {
     pub size: Size,
     /// Whether it has colours.
     pub tone: Tone,
+    /// The side of its own tiles, if they can be handed out as they are.
+    #[serde(default)]
+    pub tile: Option<u32>,
 }
 
 impl From<&imaging::Header> for ImageFacts {
     fn from(header: &imaging::Header) -> Self {
-        Self { size: Size { width: header.width, height: header.height }, tone: header.tone }
+        let size = Size { width: header.width, height: header.height };
+        Self { size, tone: header.tone, tile: header.tile() }
     }
 }
 
@@ -243,7 +247,7 @@ impl Facts {
             }
         }
         let original = self.originals.open(source, media, &name.version).await?;
-        self.read(source, media, original).await
+        self.read(source, media, original.reader()).await
     }
 
     /// Reads the header of an open file where that may block.

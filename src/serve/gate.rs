@@ -17,12 +17,13 @@ use crate::iiif::image::geometry::{Geometry, GeometryError, Limits, Rect};
 use crate::iiif::image::quality::Tone;
 use crate::iiif::image::quality::{Format, Quality};
 use crate::iiif::image::request::ImageRequest;
-use crate::imaging::pyramid::{Shape, Spec};
+use crate::iiif::image::size::Form;
+use crate::imaging::pyramid::{Shape, Side, Spec};
 use crate::imaging::{Job, can_write};
 use crate::store::Key;
 
 /// Goes up when the same request would give other bytes than before: it invalidates what is cached.
-const PIPELINE: &str = "3";
+const PIPELINE: &str = "4";
 
 /// Decides, with records and headers at hand.
 #[derive(Clone, Debug)]
@@ -106,6 +107,11 @@ impl Grant {
         (shape.width.max(shape.height) > shape.tile).then(key)
     }
 
+    /// The side of its tiles.
+    pub(super) fn tile(&self) -> u32 {
+        self.shape.tile
+    }
+
     /// What that pyramid is of.
     pub(super) fn spec(&self, key: &Key) -> Spec {
         Spec { shape: self.shape, quality: self.job.jpeg_quality, name: key.as_str().to_owned() }
@@ -183,14 +189,15 @@ impl Gate {
             true => largest(limits, wanted, |found| can_write(&job(found), facts.tone, self.facts.limits()))?,
             false => wanted(&limits)?,
         };
+        let tile = limits.tile(facts.tile.unwrap_or(placed.source.image.tile));
+        let shape = Shape { width: size.0, height: size.1, tile };
+        let geometry = ready(&shape, geometry, request.size.form, &limits);
         let canonical = request.canonical(version, &geometry, size, &limits, facts.tone);
         let job = job(geometry);
         let file = placed.known.version_of(&placed.image).to_owned();
         let Source { name, identity, .. } = &*placed.source;
         let key = Key::new(["image", name, identity, media, &file, PIPELINE, &spelled(&job)]);
         let standing = placed.standing();
-        let tile = limits.tile(placed.source.image.tile);
-        let shape = Shape { width: size.0, height: size.1, tile };
         Ok(Grant {
             source: placed.source,
             media: placed.image.media,
@@ -292,6 +299,19 @@ fn largest(
         }
         limits.max_area = Some(area - area.div_ceil(16));
     }
+}
+
+/// What stands ready in place of what is one pixel off, where only one side was asked for.
+fn ready(shape: &Shape, geometry: Geometry, form: Form, limits: &Limits) -> Geometry {
+    let side = match form {
+        Form::Width(_) => Side::Width,
+        Form::Height(_) => Side::Height,
+        _ => return geometry,
+    };
+    let size = (geometry.width, geometry.height);
+    let allowed = |(width, height): &(u32, u32)| limits.admit((*width).into(), (*height).into());
+    let (width, height) = shape.ready(geometry.crop, size, side).filter(allowed).unwrap_or(size);
+    Geometry { width, height, ..geometry }
 }
 
 fn refused(error: GeometryError) -> ServeError {

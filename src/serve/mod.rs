@@ -15,6 +15,7 @@ pub mod collections;
 pub mod facts;
 pub mod flight;
 pub mod gate;
+mod hints;
 pub mod metrics;
 pub mod offer;
 pub mod originals;

@@ -1,9 +1,10 @@
 //! The bytes of masters: read in place where they lie on this machine, else fetched once and kept on disk.
 
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -14,12 +15,13 @@ use tracing::{Instrument, error_span};
 
 use super::ServeError;
 use super::flight::Flights;
+use super::hints::Learnt;
 use super::metrics;
 use super::source::Source;
 use crate::adapter::record::MediaId;
 use crate::adapter::{AdapterError, Content, Media};
-use crate::imaging::Master;
-use crate::store::{Draft, File, Files, Key, StoreError};
+use crate::imaging::{Header, Hints, Master};
+use crate::store::{self, Draft, File, Files, Key, StoreError};
 
 const KIB: u64 = 1024;
 /// Bytes of a piece of a master in memory.
@@ -33,16 +35,17 @@ const RESUMES: usize = 3;
 #[derive(Clone, Debug)]
 pub struct Originals {
     files: Files,
-    flights: Flights<Key, Fetched>,
+    flights: Flights<Key, Original>,
     /// Kibibytes of masters that may be held in memory while the disk takes none, all together.
     in_memory: Arc<Semaphore>,
     /// The disk takes none until then.
     rests: Arc<Mutex<Option<Instant>>>,
+    learnt: Learnt,
 }
 
-/// Where a master is, once it was fetched.
+/// A master within reach; it stays where it is as long as this lives.
 #[derive(Clone, Debug)]
-enum Fetched {
+pub(super) enum Original {
     /// On disk; open, so that it stays there for those who waited.
     Kept(File),
     /// On this machine already, not ours to keep.
@@ -56,7 +59,8 @@ impl Originals {
     pub fn new(files: Files, in_memory: u64) -> Self {
         let room = usize::try_from(in_memory / KIB).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         let in_memory = Arc::new(Semaphore::new(room));
-        Self { files, flights: Flights::default(), in_memory, rests: Arc::default() }
+        let (rests, learnt) = (Arc::default(), Learnt::default());
+        Self { files, flights: Flights::default(), in_memory, rests, learnt }
     }
 
     /// Whether the disk is worth a try.
@@ -71,16 +75,16 @@ impl Originals {
     }
 
     /// Opens a master, fetching it first if need be. Of many who ask, one fetches.
-    pub async fn open(
+    pub(super) async fn open(
         &self,
         source: &Arc<Source>,
         media: &MediaId,
         version: &str,
-    ) -> Result<Box<dyn Master>, ServeError> {
-        let key = Key::new(["original", &source.name, &source.identity, media.as_str(), version]);
+    ) -> Result<Original, ServeError> {
+        let key = key(source, media, version);
         // Files that cannot be read are files that are not there.
         if let Ok(Some(file)) = self.files.open(&key).await {
-            return Ok(Box::new(Reader::new(Fetched::Kept(file))));
+            return Ok(Original::Kept(file));
         }
         let span = error_span!("file", source = %source.name, id = %media);
         let fetch = Fetch {
@@ -89,9 +93,54 @@ impl Originals {
             media: media.clone(),
             key: key.clone(),
         };
-        let fetched = self.flights.join(key, move || fetch.run().instrument(span)).await?;
-        Ok(Box::new(Reader::new(fetched)))
+        self.flights.join(key, move || fetch.run().instrument(span)).await
     }
+
+    /// What was learnt of a master by those who read it before, if it had the same header.
+    pub fn hints(&self, source: &Source, media: &MediaId, version: &str, header: &Header) -> Hints {
+        self.learnt.of(key(source, media, version), header)
+    }
+}
+
+impl Original {
+    /// To be read from its beginning, at a place of its own.
+    pub(super) fn reader(&self) -> Box<dyn Master> {
+        Box::new(Reader { master: self.clone(), position: 0 })
+    }
+
+    /// A part of it.
+    pub(super) async fn read(&self, part: Range<u64>) -> io::Result<Bytes> {
+        match self {
+            Self::Kept(file) => file.read(part).await,
+            Self::Local(file) => store::read(file, part).await,
+            Self::Held { .. } => {
+                let mut bytes = vec![0; (part.end - part.start) as usize];
+                let mut reader = self.reader();
+                reader.seek(SeekFrom::Start(part.start))?;
+                reader.read_exact(&mut bytes)?;
+                Ok(bytes.into())
+            }
+        }
+    }
+
+    /// Bytes of the cache that it keeps others from.
+    pub(super) fn kept(&self) -> u64 {
+        match self {
+            Self::Kept(file) => file.bytes(),
+            Self::Local(_) | Self::Held { .. } => 0,
+        }
+    }
+
+    /// What would be different if somebody wrote into it. Only what is not ours can change.
+    pub(super) fn state(&self) -> io::Result<Option<(u64, SystemTime)>> {
+        let Self::Local(file) = self else { return Ok(None) };
+        let metadata = file.metadata()?;
+        Ok(Some((metadata.len(), metadata.modified()?)))
+    }
+}
+
+fn key(source: &Source, media: &MediaId, version: &str) -> Key {
+    Key::new(["original", &source.name, &source.identity, media.as_str(), version])
 }
 
 /// One transfer.
@@ -112,7 +161,7 @@ enum Failed {
 
 impl Fetch {
     /// Onto the disk; into memory while the disk takes nothing.
-    async fn run(self) -> Result<Fetched, ServeError> {
+    async fn run(self) -> Result<Original, ServeError> {
         if self.originals.has_disk() {
             match self.fetch(Place::Disk).await {
                 Err(Failed::Disk(error)) => self.originals.rest(&error),
@@ -122,7 +171,7 @@ impl Fetch {
         self.fetch(Place::Memory).await.map_err(|failed| self.told(failed))
     }
 
-    async fn fetch(&self, place: Place) -> Result<Fetched, Failed> {
+    async fn fetch(&self, place: Place) -> Result<Original, Failed> {
         let mut target = match place {
             Place::Disk => Target::Disk(self.originals.files.create(&self.key).await.map_err(Failed::Disk)?),
             Place::Memory => Target::memory(&self.originals.in_memory),
@@ -130,7 +179,7 @@ impl Fetch {
         let media = self.ask(0).await.map_err(|error| self.failed(error))?;
         let (total, version) = (media.total, media.version.clone());
         let stream = match media.content {
-            Content::Local(file) => return Ok(Fetched::Local(Arc::new(file))),
+            Content::Local(file) => return Ok(Original::Local(Arc::new(file))),
             Content::Stream(stream) => stream,
         };
         ::metrics::counter!(metrics::ORIGINALS, "source" => self.source.name.clone()).increment(1);
@@ -232,11 +281,11 @@ impl Target {
         }
     }
 
-    async fn finish(self) -> Result<Fetched, Failed> {
+    async fn finish(self) -> Result<Original, Failed> {
         match self {
-            Self::Disk(draft) => draft.commit().await.map(Fetched::Kept).map_err(Failed::Disk),
+            Self::Disk(draft) => draft.commit().await.map(Original::Kept).map_err(Failed::Disk),
             Self::Memory { pieces, held, .. } => {
-                Ok(Fetched::Held { pieces: Arc::new(pieces), _room: Arc::new(held) })
+                Ok(Original::Held { pieces: Arc::new(pieces), _room: Arc::new(held) })
             }
         }
     }
@@ -244,7 +293,7 @@ impl Target {
 
 /// Bytes in pieces of one size: a single vector that grows would hold up to three times as much as was counted.
 #[derive(Debug, Default)]
-struct Pieces {
+pub(super) struct Pieces {
     pieces: Vec<Vec<u8>>,
     length: u64,
 }
@@ -279,20 +328,16 @@ impl Pieces {
 
 /// A place in a master that others read too: it has a position of its own.
 struct Reader {
-    master: Fetched,
+    master: Original,
     position: u64,
 }
 
 impl Reader {
-    fn new(master: Fetched) -> Self {
-        Self { master, position: 0 }
-    }
-
     fn length(&self) -> io::Result<u64> {
         match &self.master {
-            Fetched::Kept(file) => Ok(file.bytes()),
-            Fetched::Local(file) => Ok(file.metadata()?.len()),
-            Fetched::Held { pieces, .. } => Ok(pieces.length),
+            Original::Kept(file) => Ok(file.bytes()),
+            Original::Local(file) => Ok(file.metadata()?.len()),
+            Original::Held { pieces, .. } => Ok(pieces.length),
         }
     }
 }
@@ -300,9 +345,9 @@ impl Reader {
 impl Read for Reader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = match &self.master {
-            Fetched::Kept(file) => file.read_at(buffer, self.position)?,
-            Fetched::Local(file) => file.read_at(buffer, self.position)?,
-            Fetched::Held { pieces, .. } => pieces.from(self.position).read(buffer)?,
+            Original::Kept(file) => file.read_at(buffer, self.position)?,
+            Original::Local(file) => file.read_at(buffer, self.position)?,
+            Original::Held { pieces, .. } => pieces.from(self.position).read(buffer)?,
         };
         self.position += count as u64;
         Ok(count)

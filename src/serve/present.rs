@@ -7,6 +7,7 @@ use crate::adapter::record::{Access, Agent, Canvas, Entry, Image, Leaf, MediaId,
 use crate::iiif::address::{Address, Place};
 use crate::iiif::image;
 use crate::iiif::image::geometry::Limits;
+use crate::iiif::image::levels;
 use crate::iiif::image::quality::{Format, Quality};
 use crate::iiif::image::region::Region;
 use crate::iiif::image::request::ImageRequest;
@@ -265,13 +266,19 @@ impl Presenter<'_> {
             quality: Quality::Default,
             format: Format::Jpg,
         };
-        let small = fitting
-            .resolve(image::Version::V3, (width, height), &self.limits.of_image((width, height)))
-            .ok()?;
-        Some(model::Thumbnail {
-            service: self.service(&image.media),
-            size: Some((small.width, small.height)),
-        })
+        let limits = self.limits.of_image((width, height));
+        let small = |(width, height): &(u32, u32)| {
+            (*width).max(*height) <= THUMBNAIL_SIDE && limits.admit((*width).into(), (*height).into())
+        };
+        // A listed size costs nothing, once there is a pyramid.
+        let size = match levels::listed((width, height)).find(small) {
+            Some(size) => size,
+            None => {
+                let fitting = fitting.resolve(image::Version::V3, (width, height), &limits).ok()?;
+                (fitting.width, fitting.height)
+            }
+        };
+        Some(model::Thumbnail { service: self.service(&image.media), size: Some(size) })
     }
 
     fn manifest_id(&self, record: &Record) -> String {

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use quick_cache::Weighter;
@@ -15,9 +15,9 @@ use super::ServeError;
 use super::flight::Flights;
 use super::gate::Grant;
 use super::metrics;
-use super::originals::Originals;
+use super::originals::{Original, Originals};
 use crate::imaging::pyramid::{self, Pyramid, Stored};
-use crate::imaging::{self, ImagingError, Job, Limits, Pool};
+use crate::imaging::{self, ImagingError, Job, Lift, Limits, Pool, Tiled};
 use crate::store::{File, Files, Key};
 
 /// Masters that wait for their turn; the next one is left to a later touch.
@@ -51,9 +51,22 @@ struct Shared {
 
 /// A pyramid within reach.
 #[derive(Debug)]
-pub struct Tiles {
-    pyramid: Pyramid,
-    file: File,
+pub struct Tiles(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    /// One that we made.
+    Own(Arc<Pyramid>, File),
+    /// The master is one itself.
+    Master(Lent),
+}
+
+/// Tiles of a master, with what would be different if somebody wrote into it.
+#[derive(Debug)]
+struct Lent {
+    tiled: Tiled,
+    original: Original,
+    state: Option<(u64, SystemTime)>,
 }
 
 /// Open files count by the room that they keep others from.
@@ -64,14 +77,51 @@ struct ByFile {
 
 impl Weighter<Key, Arc<Tiles>> for ByFile {
     fn weight(&self, _: &Key, tiles: &Arc<Tiles>) -> u64 {
-        tiles.file.bytes().max(tiles.pyramid.weight()).max(self.least)
+        let (kept, index) = match &tiles.0 {
+            Kind::Own(pyramid, file) => (file.bytes(), pyramid.weight()),
+            Kind::Master(lent) => (lent.original.kept(), lent.tiled.weight()),
+        };
+        kept.max(index).max(self.least)
     }
 }
 
 impl Tiles {
+    fn own(pyramid: Pyramid, file: File) -> Self {
+        Self(Kind::Own(Arc::new(pyramid), file))
+    }
+
     /// The answer as it lies in the file, if it lies there.
     pub async fn find(&self, job: &Job) -> Option<io::Result<Bytes>> {
-        Some(self.file.read(self.pyramid.find(job)?).await)
+        match &self.0 {
+            Kind::Own(pyramid, file) => Some(file.read(pyramid.find(job)?).await),
+            Kind::Master(lent) => lent.lift(lent.tiled.find(job)?).await,
+        }
+    }
+
+    fn serves(&self, job: &Job) -> bool {
+        match &self.0 {
+            Kind::Own(pyramid, _) => pyramid.serves(job),
+            Kind::Master(_) => true,
+        }
+    }
+}
+
+impl Lent {
+    /// `None` where a tile has to be drawn after all.
+    async fn lift(&self, lift: Lift<'_>) -> Option<io::Result<Bytes>> {
+        let changed = || io::Error::other("the master has changed");
+        let unchanged =
+            self.original.state().and_then(|now| (now == self.state).then_some(()).ok_or_else(changed));
+        let tile = match unchanged {
+            Ok(()) => self.original.read(lift.range()).await,
+            Err(error) => Err(error),
+        };
+        match tile.map(|tile| lift.finish(&tile)) {
+            Ok(Ok(file)) => Some(Ok(file.into())),
+            Ok(Err(ImagingError::Unsupported { .. })) => None,
+            Ok(Err(error)) => Some(Err(io::Error::other(error))),
+            Err(error) => Some(Err(error)),
+        }
     }
 }
 
@@ -109,14 +159,27 @@ impl Pyramids {
             None if self.shared.files.holds(&key) => self.shared.reopen(grant, key).await?,
             None => return None,
         };
-        tiles.pyramid.serves(&grant.job).then_some(tiles)
+        tiles.serves(&grant.job).then_some(tiles)
     }
 
-    /// Draws a job from tiles.
-    pub async fn redraw(&self, tiles: Arc<Tiles>, job: Job) -> Result<Vec<u8>, ImagingError> {
-        let limits = self.shared.limits;
-        let cost = pyramid::admit_redrawing(&tiles.pyramid, &job, &limits)?;
-        self.shared.pool.run(cost, move || pyramid::redraw(&tiles.pyramid, &tiles.file, &job, &limits)).await
+    /// Draws a job from tiles of ours; a master with tiles of its own is drawn as any master.
+    pub async fn redraw(&self, tiles: &Tiles, job: Job) -> Option<Result<Vec<u8>, ImagingError>> {
+        let Kind::Own(pyramid, file) = &tiles.0 else { return None };
+        let (pyramid, file, limits) = (Arc::clone(pyramid), file.clone(), self.shared.limits);
+        Some(match pyramid::admit_redrawing(&pyramid, &job, &limits) {
+            Ok(cost) => {
+                self.shared.pool.run(cost, move || pyramid::redraw(&pyramid, &file, &job, &limits)).await
+            }
+            Err(error) => Err(error),
+        })
+    }
+
+    /// Remembers that a master is a pyramid itself.
+    pub(super) fn adopt(&self, grant: &Grant, tiled: Tiled, original: Original) -> Option<Arc<Tiles>> {
+        let state = original.state().ok()?;
+        let tiles = Arc::new(Tiles(Kind::Master(Lent { tiled, original, state })));
+        self.shared.open.insert(grant.pyramid()?, Arc::clone(&tiles));
+        Some(tiles)
     }
 
     /// Forgets a pyramid that turned out to be damaged; another one will be made.
@@ -146,7 +209,7 @@ impl Pyramids {
         }
         let work = || Arc::clone(&self.shared).make(grant.clone(), key.clone());
         let tiles = self.building.join(key.clone(), work).await.ok()?;
-        tiles.pyramid.serves(&grant.job).then_some(tiles)
+        tiles.serves(&grant.job).then_some(tiles)
     }
 }
 
@@ -165,7 +228,7 @@ impl Shared {
         let file = self.files.open(&key).await.ok()??;
         let spec = grant.spec(&key);
         let opened = tokio::task::spawn_blocking(move || {
-            Pyramid::open(&file, &spec).map(|pyramid| pyramid.map(|pyramid| Tiles { pyramid, file }))
+            Pyramid::open(&file, &spec).map(|pyramid| pyramid.map(|pyramid| Tiles::own(pyramid, file)))
         });
         let Ok(Ok(Some(tiles))) = opened.await else {
             tracing::warn!(source = %grant.source.name, media = %grant.media, "dropping a damaged pyramid");
@@ -198,21 +261,22 @@ impl Shared {
     async fn build(&self, grant: &Grant, key: &Key) -> Result<Tiles, ServeError> {
         let failed = |error| ServeError::from_imaging(&grant.source.name, grant.media.as_str(), error);
         let turn = self.pool.background().await;
-        let mut master = self.originals.open(&grant.source, &grant.media, &grant.version).await?;
+        let mut master = self.originals.open(&grant.source, &grant.media, &grant.version).await?.reader();
         let (limits, spec) = (self.limits, grant.spec(key));
         let shape = spec.shape;
         let admitted = tokio::task::spawn_blocking(move || {
             let header = imaging::header(&mut *master, &limits)?;
-            Ok((pyramid::admit(&header, &shape, &limits)?, master))
+            Ok((pyramid::admit(&header, &shape, &limits)?, header, master))
         });
-        let (cost, master) = admitted.await.map_err(ServeError::internal)?.map_err(failed)?;
+        let (cost, header, master) = admitted.await.map_err(ServeError::internal)?.map_err(failed)?;
+        let hints = self.originals.hints(&grant.source, &grant.media, &grant.version, &header);
         let mut draft = self.files.create(key).await.map_err(ServeError::internal)?.into_writer();
         let built = turn.run(cost, move |breathe| {
-            let pyramid = pyramid::build(master, spec, &limits, &mut draft, breathe)?;
+            let pyramid = pyramid::build(master, spec, &limits, &hints, &mut draft, breathe)?;
             Ok((pyramid, draft))
         });
         let (pyramid, draft) = built.await.map_err(failed)?;
         let file = draft.commit().await.map_err(ServeError::internal)?;
-        Ok(Tiles { pyramid, file })
+        Ok(Tiles::own(pyramid, file))
     }
 }

@@ -14,10 +14,10 @@ use super::cache::CacheLayer;
 use super::flight::Flights;
 use super::gate::Grant;
 use super::metrics;
-use super::originals::Originals;
+use super::originals::{Original, Originals};
 use super::pyramids::{Pyramids, Tiles};
 use super::replicas::Replicas;
-use crate::imaging::{self, ImagingError, Job, Limits, Master, Pool};
+use crate::imaging::{self, Header, ImagingError, Limits, Master, Pool, Tiled};
 use crate::store::{Key, Store};
 
 /// Grants in, finished pictures out. It takes nothing else: rendering without asking does not compile.
@@ -63,7 +63,7 @@ impl Render {
 
     /// Drawn from a pyramid, if there is one. One that is damaged is dropped, and the master serves.
     async fn redraw(&self, grant: &Grant, tiles: Option<Arc<Tiles>>) -> Option<Drawn> {
-        match self.pyramids.redraw(tiles?, grant.job).await {
+        match self.pyramids.redraw(&*tiles?, grant.job).await? {
             Err(error @ (ImagingError::Broken(_) | ImagingError::Read(_))) => {
                 self.pyramids.drop_damaged(grant, &error).await;
                 None
@@ -74,11 +74,22 @@ impl Render {
 
     /// A master that is too large to be drawn from at once is drawn from its tiles, row by row as they are made.
     async fn draw_master(&self, grant: &Grant) -> Result<Drawn, ServeError> {
-        let master = self.originals.open(&grant.source, &grant.media, &grant.version).await?;
-        let drawn = self.draw(master, grant.job).await;
+        let original = self.originals.open(&grant.source, &grant.media, &grant.version).await?;
+        let (header, tiled, master) = match self.opened(&original, grant.tile()).await {
+            Ok(opened) => opened,
+            Err(error) => return Ok(Err(error)),
+        };
+        let has_tiles = tiled.is_some();
+        if let Some(tiles) = tiled.and_then(|tiled| self.pyramids.adopt(grant, tiled, original))
+            && let Some(Ok(bytes)) = tiles.find(&grant.job).await
+        {
+            return Ok(Ok(bytes.into()));
+        }
+        let drawn = self.draw(header, master, grant).await;
         match &drawn {
             // Whoever asks for a part will soon ask for another.
-            Ok(_) => self.pyramids.wish(grant),
+            Ok(_) if !has_tiles => self.pyramids.wish(grant),
+            Ok(_) => {}
             Err(ImagingError::TooLarge { .. }) => {
                 let tiles = self.pyramids.need(grant).await;
                 return Ok(self.redraw(grant, tiles).await.unwrap_or(drawn));
@@ -88,13 +99,27 @@ impl Render {
         Ok(drawn)
     }
 
+    /// Reads the header, and where the master's own tiles lie.
+    async fn opened(
+        &self,
+        original: &Original,
+        tile: u32,
+    ) -> Result<(Header, Option<Tiled>, Box<dyn Master>), ImagingError> {
+        let (mut master, limits) = (original.reader(), self.limits);
+        let read = move || {
+            let header = imaging::header(&mut *master, &limits)?;
+            let tiled = Tiled::of(&mut *master, &header, tile)?;
+            Ok((header, tiled, master))
+        };
+        self.pool.run(imaging::HEADER_COST, read).await
+    }
+
     /// Admitted by what the header says it will cost, the header of the very file that is drawn.
-    async fn draw(&self, mut master: Box<dyn Master>, job: Job) -> Drawn {
-        let limits = self.limits;
-        let read = move || Ok((imaging::header(&mut *master, &limits)?, master));
-        let (header, master) = self.pool.run(imaging::HEADER_COST, read).await?;
+    async fn draw(&self, header: Header, master: Box<dyn Master>, grant: &Grant) -> Drawn {
+        let (job, limits) = (grant.job, self.limits);
         let cost = imaging::admit(&header, &job, &limits)?;
-        self.pool.run(cost, move || imaging::render(master, &header, &job, &limits)).await
+        let hints = self.originals.hints(&grant.source, &grant.media, &grant.version, &header);
+        self.pool.run(cost, move || imaging::render(master, &header, &job, &limits, &hints)).await
     }
 }
 

@@ -49,18 +49,25 @@ impl File {
         self.open.bytes
     }
 
-    /// A part of the file: at once if the system has it in memory, else on a thread that may wait for the disk.
+    /// A part of the file, see [`read`].
     pub async fn read(&self, part: Range<u64>) -> io::Result<Bytes> {
-        let length = usize::try_from(part.end - part.start).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let mut into = vec![0; length];
-        if read_now(&self.open.file, &mut into, part.start) {
-            return Ok(into.into());
-        }
-        let file = self.clone();
-        let read =
-            tokio::task::spawn_blocking(move || file.read_exact_at(&mut into, part.start).map(|()| into));
-        read.await.map_err(io::Error::other)?.map(Bytes::from)
+        read(self, part).await
     }
+}
+
+/// A part of a file: at once if the system has it in memory, else on a thread that may wait for the disk.
+pub async fn read<F>(file: &F, part: Range<u64>) -> io::Result<Bytes>
+where
+    F: Deref<Target = fs::File> + Clone + Send + 'static,
+{
+    let length = part.end.checked_sub(part.start).and_then(|length| usize::try_from(length).ok());
+    let mut into = vec![0; length.ok_or(io::ErrorKind::InvalidInput)?];
+    if read_now(file, &mut into, part.start) {
+        return Ok(into.into());
+    }
+    let file = file.clone();
+    let read = tokio::task::spawn_blocking(move || file.read_exact_at(&mut into, part.start).map(|()| into));
+    read.await.map_err(io::Error::other)?.map(Bytes::from)
 }
 
 /// Fills `into` without waiting for the disk; `false` where that cannot be done.

@@ -30,7 +30,7 @@ mod suite;
 mod tiered;
 
 pub use disk::Disk;
-pub use files::{Draft, File, Files, Writer};
+pub use files::{Draft, File, Files, Writer, read};
 pub use memory::Memory;
 pub use redis::Redis;
 pub use tiered::Tiered;

@@ -8,7 +8,7 @@ use loggia::serve::metrics::{PYRAMIDS, RENDERS};
 
 use crate::support::counts::Counts;
 use crate::support::gateway::{TestGateway, files_below};
-use crate::support::masters::{COLOURS, MIDDLES, Masters, quarters};
+use crate::support::masters::{COLOURS, MIDDLES, Masters, fixture, quarters};
 
 const MAP: &str = "/iiif/3/image/maps/a.png";
 
@@ -123,10 +123,46 @@ async fn a_master_larger_than_the_memory_is_drawn_from_its_tiles() {
     }
 }
 
+/// Its own tiles are handed out, at the size that it has them in; nothing is made of it.
+#[tokio::test]
+async fn a_master_that_is_a_pyramid_lends_its_tiles() {
+    let counts = Counts::start();
+    let masters = Masters::with([("a.tif", fixture("pyramid-jpeg-edges.tif"))]);
+    let gateway = TestGateway::start(&masters.source("maps", "")).await;
+    let image = "/iiif/3/image/maps/a.tif";
+    let info = gateway.document(&format!("{image}/info.json")).await;
+    assert_eq!(info["tiles"][0]["width"], 64);
+    let tile = async |region: &str, size: &str| {
+        gateway.image(&format!("{image}/{region}/{size}/0/default.jpg")).await
+    };
+    tile("0,0,64,64", "64,64").await;
+    assert_eq!(counts.of(RENDERS), 1);
+    let lower = tile("64,256,64,44", "64,44").await;
+    assert_eq!((lower.width, lower.height), (64, 44));
+    for (x, y, colour) in [(64, 64, COLOURS[0]), (256, 64, COLOURS[1]), (64, 192, COLOURS[2])] {
+        let found = tile(&format!("{x},{y},64,64"), "64,64").await.at((50, 50));
+        assert!(found.iter().zip(colour).all(|(a, b)| a.abs_diff(b) <= 6), "{found:?} for {colour:?}");
+    }
+    assert_eq!(counts.of(RENDERS), 1, "all of these lie in the file");
+    // Padding at the right edge is cut off.
+    let picture = tile("384,256,5,44", "5,44").await;
+    assert_eq!((picture.width, picture.height, counts.of(RENDERS)), (5, 44, 1));
+    // Off the grid it is drawn.
+    let picture = tile("320,0,69,64", "69,64").await;
+    assert_eq!((picture.width, counts.of(RENDERS)), (69, 2));
+    masters.put("a.tif", fixture("pyramid-jpeg-big.tif"));
+    gateway.a_moment();
+    gateway.advance(std::time::Duration::from_secs(3600));
+    let info = gateway.document(&format!("{image}/info.json")).await;
+    assert_eq!(info["width"], 384);
+    assert_eq!(tile("128,128,64,64", "64,64").await.width, 64);
+    assert_eq!(counts.of(PYRAMIDS), 0);
+}
+
 #[tokio::test]
 async fn what_is_transparent_is_drawn_from_the_master() {
     let counts = Counts::start();
-    let masters = Masters::with([("a.png", crate::support::masters::fixture("alpha.png"))]);
+    let masters = Masters::with([("a.png", fixture("alpha.png"))]);
     let small = "[image]\ntile = 64\n";
     let gateway = TestGateway::start(&format!("{small}{}", masters.source("maps", ""))).await;
     let before = gateway.image(&format!("{MAP}/full/max/0/default.png")).await;

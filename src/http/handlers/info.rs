@@ -30,7 +30,7 @@ pub(in crate::http) async fn info(
         height: grant.facts.size.height,
         tone: grant.facts.tone,
         limits: grant.source.image.limits().of_image((grant.facts.size.width, grant.facts.size.height)),
-        tile: grant.source.image.tile,
+        tile: grant.facts.tile.unwrap_or(grant.source.image.tile),
         rights: grant.rights.as_deref().and_then(rights_uri),
     };
     let body = info.document(version).to_string();

@@ -1,11 +1,11 @@
 //! A whole picture from top to bottom, some rows at a time, so that it need not be held as a whole.
 
-use super::{admit, cost, decode, png, tiff};
+use super::{admit, cost, decode, jpeg, png, tiff};
 use crate::iiif::image::geometry::Rect;
 use crate::imaging::pixels::Pixels;
 use crate::imaging::plan::{self, Plan};
 use crate::imaging::sniff::Layout;
-use crate::imaging::{Header, ImagingError, Limits, Master};
+use crate::imaging::{Header, Hints, ImagingError, Limits, Master};
 
 /// Rows that are handed on at a time, where nothing else decides.
 pub(super) const BAND: u32 = 64;
@@ -24,6 +24,9 @@ pub(in crate::imaging) fn cost_of_bands(header: &Header) -> u64 {
     match &header.layout {
         Layout::Tiff(layout) => tiff::cost_of_bands(layout),
         Layout::Png { channels, interlaced: false } => png::cost_of_bands(*channels, width),
+        Layout::Jpeg(frame) if frame.comes_in_rows() => {
+            jpeg::cost_of_bands(*frame, header.stored(), header.length)
+        }
         _ => cost(header, &whole(header)) + u64::from(width) * u64::from(BAND) * 4,
     }
 }
@@ -38,13 +41,15 @@ pub(in crate::imaging) fn bands(
     master: Box<dyn Master>,
     header: &Header,
     limits: &Limits,
+    hints: &Hints,
 ) -> Result<Bands, ImagingError> {
     admit_bands(header)?;
     match &header.layout {
         Layout::Tiff(layout) => Ok(tiff::bands(master, layout)),
         Layout::Png { interlaced: false, .. } => png::bands(master, header.stored(), limits),
+        Layout::Jpeg(frame) if frame.comes_in_rows() => jpeg::bands(master, &whole(header), hints),
         _ => {
-            let decoded = decode(master, header, &whole(header), limits)?;
+            let decoded = decode(master, header, &whole(header), limits, hints)?;
             let rows = (0..decoded.pixels.height()).step_by(BAND as usize);
             let rows = rows.map(move |y| Ok(decoded.pixels.rows(y, BAND)));
             Ok(Bands { profile: decoded.profile, rows: Box::new(rows) })

@@ -1,6 +1,7 @@
-//! JPEG: shrunk while decoding where that is enough, else the whole frame.
+//! JPEG: no more than is wanted, where it comes in rows; else the whole frame, shrunk where that is enough.
 
 use std::io::{Cursor, Read};
+use std::iter;
 
 use jpeg_decoder::{Decoder, PixelFormat};
 use zune_jpeg::JpegDecoder;
@@ -9,12 +10,14 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::{Decoded, LONGEST_PROFILE};
+use super::{Bands, Decoded, LONGEST_PROFILE};
+use crate::iiif::image::geometry::Rect;
+use crate::imaging::jpeg::{self, Jpeg, Scale};
 use crate::imaging::pixels::{Channels, Pixels};
 use crate::imaging::plan::Plan;
 use crate::imaging::sniff::jpeg::{APP2, APP14, Frame, START_OF_SCAN, segment};
 use crate::imaging::sniff::{Lack, Parts};
-use crate::imaging::{ImagingError, Master};
+use crate::imaging::{Hints, ImagingError, Master};
 
 mod scans;
 
@@ -29,10 +32,15 @@ fn longest(frame: Frame, full: u64) -> u64 {
     full * u64::from(frame.components) * 2 + METADATA
 }
 
-/// The file as it is (where its length is not known, a quarter of the longest, which photographs
-/// never reach); the coefficients if there are several scans; planes and pixels at the scale of
-/// the plan.
-pub(super) fn cost(frame: Frame, full: u64, length: Option<u64>, plan: &Plan) -> u64 {
+/// Where it comes in rows, these and the part that is wanted. Else the file as it is (where its length is not known, a
+/// quarter of the longest, which photographs never reach); the coefficients if there are several scans; planes and
+/// pixels at the scale of the plan.
+pub(super) fn cost(frame: Frame, size: (u32, u32), length: Option<u64>, plan: &Plan) -> u64 {
+    if frame.comes_in_rows() {
+        let area = u64::from(plan.read.width) * u64::from(plan.read.height);
+        return area * u64::from(frame.components) + cost_of_rows(frame, size, length, plan.read.width);
+    }
+    let full = u64::from(size.0) * u64::from(size.1);
     let longest = longest(frame, full);
     let file = length.unwrap_or(longest / 4).min(longest);
     let coefficients = if frame.progressive { frame.samples(full) * 2 } else { 0 };
@@ -64,7 +72,11 @@ pub(super) fn decode(
     size: (u32, u32),
     frame: Frame,
     plan: &Plan,
+    hints: &Hints,
 ) -> Result<Decoded, ImagingError> {
+    if frame.comes_in_rows() {
+        return part(master, plan, hints);
+    }
     let full = u64::from(size.0) * u64::from(size.1);
     let mut bytes = read(master, longest(frame, full))?;
     seal(&mut bytes)?;
@@ -80,6 +92,66 @@ pub(super) fn decode(
         return Err(ImagingError::broken("two sizes of one JPEG"));
     }
     Ok(Decoded { pixels, origin: (0, 0), profile: metadata.profile })
+}
+
+/// Bytes that [`bands`] holds at most.
+pub(super) fn cost_of_bands(frame: Frame, size: (u32, u32), length: Option<u64>) -> u64 {
+    /// Rows that come at a time, at most.
+    const ROWS: u64 = 32;
+    cost_of_rows(frame, size, length, size.0) + u64::from(size.0) * u64::from(frame.components) * ROWS
+}
+
+/// The whole picture from top to bottom.
+pub(super) fn bands(master: Box<dyn Master>, plan: &Plan, hints: &Hints) -> Result<Bands, ImagingError> {
+    let mut jpeg = Jpeg::open(master)?;
+    let (profile, channels) = (jpeg.take_profile(), jpeg.channels());
+    let mut reader = jpeg.rows(Scale::Full, plan.read)?;
+    let (width, hints) = (plan.read.width, hints.clone());
+    let mut next = move || {
+        let mut rows = Vec::new();
+        let height = reader.next_rows(&mut rows)?;
+        if height.is_none() {
+            hints.keep(reader.checkpoints());
+        }
+        height.map(|height| Pixels::new(width, height, channels, rows)).transpose()
+    };
+    Ok(Bands { profile, rows: Box::new(iter::from_fn(move || next().transpose())) })
+}
+
+/// The reader; a profile, in pieces and put together.
+fn cost_of_rows(frame: Frame, size: (u32, u32), length: Option<u64>, across: u32) -> u64 {
+    let profile = length.unwrap_or(LONGEST_PROFILE).min(LONGEST_PROFILE);
+    jpeg::cost(&frame, size, across) + 2 * profile
+}
+
+/// What the plan wants, and no more. A file that is cut short gives nothing of what is left of it.
+fn part(master: Box<dyn Master>, plan: &Plan, hints: &Hints) -> Result<Decoded, ImagingError> {
+    let mut jpeg = Jpeg::open(master)?;
+    let (profile, channels, scale) = (jpeg.take_profile(), jpeg.channels(), scale(plan));
+    if jpeg.size(scale) != plan.size {
+        return Err(ImagingError::broken("two sizes of one JPEG"));
+    }
+    let Rect { x, y, width, height } = plan.read;
+    // Whoever reads the last pixel sees by himself whether it is there.
+    let ends = (x + width, y + height) == plan.size;
+    let jpeg = if ends { hints.help(jpeg) } else { hints.walk(jpeg)? };
+    let mut reader = jpeg.rows(scale, plan.read)?;
+    let mut data = Vec::with_capacity(width as usize * height as usize * channels.count());
+    let mut rows = Vec::new();
+    while reader.next_rows(&mut rows)?.is_some() {
+        data.extend_from_slice(&rows);
+    }
+    hints.keep(reader.checkpoints());
+    Ok(Decoded { pixels: Pixels::new(width, height, channels, data)?, origin: (x, y), profile })
+}
+
+fn scale(plan: &Plan) -> Scale {
+    match plan.shrink {
+        1 => Scale::Full,
+        2 => Scale::Half,
+        4 => Scale::Quarter,
+        _ => Scale::Eighth,
+    }
 }
 
 fn read(mut master: Box<dyn Master>, longest: u64) -> Result<Vec<u8>, ImagingError> {

@@ -3,7 +3,7 @@
 use super::pixels::{Channels, Pixels};
 use super::plan::Plan;
 use super::sniff::Layout;
-use super::{Header, ImagingError, Limits, Master};
+use super::{Header, Hints, ImagingError, Limits, Master};
 
 mod bands;
 mod gif;
@@ -16,7 +16,7 @@ pub(super) use bands::{Bands, admit_bands, bands, cost_of_bands};
 pub(super) use jpeg::fully as whole_jpeg;
 
 /// ICC profiles longer than this are passed over: those for print take about three megabytes.
-const LONGEST_PROFILE: u64 = 8 << 20;
+pub(super) const LONGEST_PROFILE: u64 = 8 << 20;
 
 /// What was read: the part that the plan wants, or more than that.
 pub(super) struct Decoded {
@@ -33,9 +33,10 @@ pub(super) fn decode(
     header: &Header,
     plan: &Plan,
     limits: &Limits,
+    hints: &Hints,
 ) -> Result<Decoded, ImagingError> {
     match &header.layout {
-        Layout::Jpeg(frame) => jpeg::decode(master, header.stored(), *frame, plan),
+        Layout::Jpeg(frame) => jpeg::decode(master, header.stored(), *frame, plan, hints),
         Layout::Png { interlaced, .. } => png::decode(master, *interlaced, plan, limits),
         Layout::Tiff(layout) => tiff::decode(master, layout, plan),
         Layout::Webp => webp::decode(master, plan),
@@ -70,6 +71,7 @@ pub(super) fn channels(header: &Header) -> Channels {
 pub(super) fn size(header: &Header, plan: &Plan) -> (u32, u32) {
     match &header.layout {
         Layout::Tiff(_) | Layout::Png { interlaced: false, .. } => (plan.read.width, plan.read.height),
+        Layout::Jpeg(frame) if frame.comes_in_rows() => (plan.read.width, plan.read.height),
         Layout::Png { .. } | Layout::Jpeg(_) | Layout::Webp | Layout::Gif => plan.size,
     }
 }
@@ -87,7 +89,7 @@ pub(super) fn cost(header: &Header, plan: &Plan) -> u64 {
     let (width, height) = header.stored();
     let full = u64::from(width) * u64::from(height);
     match &header.layout {
-        Layout::Jpeg(frame) => jpeg::cost(*frame, full, header.length, plan),
+        Layout::Jpeg(frame) => jpeg::cost(*frame, (width, height), header.length, plan),
         Layout::Png { channels, interlaced } => png::cost(*channels, *interlaced, full, plan),
         Layout::Tiff(layout) => tiff::cost(layout, plan),
         Layout::Webp => webp::cost(full),

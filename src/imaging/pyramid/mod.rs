@@ -9,7 +9,7 @@ use std::iter;
 use super::colour::ToScreen;
 use super::decode::{self, Bands};
 use super::orient::Orientation;
-use super::{Header, ImagingError, Job, Limits, Master, pipeline, scale, sniff};
+use super::{Header, Hints, ImagingError, Job, Limits, Master, pipeline, scale, sniff};
 use build::Builder;
 
 mod build;
@@ -20,7 +20,8 @@ pub use index::Spec;
 #[cfg(fuzzing)]
 pub use index::fuzz;
 pub use read::Pyramid;
-pub use shape::Shape;
+pub(super) use shape::Place;
+pub use shape::{Shape, Side};
 
 /// A file that is read by position.
 pub trait Stored: Send + Sync {
@@ -43,6 +44,7 @@ pub fn build(
     mut master: Box<dyn Master>,
     spec: Spec,
     limits: &Limits,
+    hints: &Hints,
     sink: &mut dyn Write,
     mut breathe: impl FnMut() -> Result<(), ImagingError>,
 ) -> Result<Pyramid, ImagingError> {
@@ -51,7 +53,7 @@ pub fn build(
         return Err(ImagingError::broken("it is no longer the size that it was"));
     }
     admit(&header, &spec.shape, limits)?;
-    let Bands { profile, mut rows } = decode::bands(master, &header, limits)?;
+    let Bands { profile, mut rows } = decode::bands(master, &header, limits, hints)?;
     let first = rows.next().ok_or_else(|| ImagingError::broken("a picture without rows"))??;
     let screen = ToScreen::new(profile.as_deref(), first.channels());
     let mut builder = Builder::new(spec, header.orientation, screen.channels(), sink);

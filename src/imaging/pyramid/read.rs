@@ -7,7 +7,6 @@ use super::Stored;
 use super::index::{Index, Spec};
 use super::shape::Place;
 use crate::iiif::image::geometry::Rect;
-use crate::iiif::image::quality::{Format, Quality};
 use crate::imaging::decode;
 use crate::imaging::pixels::{Channels, Pixels};
 use crate::imaging::plan::Offer;
@@ -109,13 +108,5 @@ impl Pyramid {
         let mut bytes = vec![0; (end - start) as usize];
         file.read_exact_at(&mut bytes, start)?;
         decode::whole_jpeg(&bytes, self.channels())
-    }
-}
-
-impl Job {
-    /// Whether nothing but a box of it is asked for, in the form in which tiles are kept.
-    fn is_plain(&self) -> bool {
-        let turned = self.rotation.mirror || self.rotation.degrees != 0.0;
-        !turned && self.quality == Quality::Default && self.format == Format::Jpg
     }
 }

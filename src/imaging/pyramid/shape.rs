@@ -14,9 +14,18 @@ pub struct Shape {
     pub tile: u32,
 }
 
+/// The side of a picture that is wanted exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Pixels from left to right.
+    Width,
+    /// Pixels from top to bottom.
+    Height,
+}
+
 /// A picture that a pyramid holds ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Place {
+pub(in crate::imaging) enum Place {
     Tile {
         level: u32,
         column: u32,
@@ -30,25 +39,25 @@ pub(super) enum Place {
 
 impl Shape {
     /// How many levels there are: down to one tile, and to the smallest size that is listed in info.json.
-    pub(super) fn levels(&self) -> u32 {
+    pub(in crate::imaging) fn levels(&self) -> u32 {
         let listed = levels::count((self.width, self.height));
         let tiled = (0..u32::BITS).find(|level| self.is_one_tile(*level)).unwrap_or(0) + 1;
         listed.max(tiled)
     }
 
     /// Width and height of a level.
-    pub(super) fn size(&self, level: u32) -> (u32, u32) {
+    pub(in crate::imaging) fn size(&self, level: u32) -> (u32, u32) {
         levels::size((self.width, self.height), level)
     }
 
     /// Columns and rows of tiles.
-    pub(super) fn grid(&self, level: u32) -> (u32, u32) {
+    pub(in crate::imaging) fn grid(&self, level: u32) -> (u32, u32) {
         let (width, height) = self.size(level);
         (width.div_ceil(self.tile), height.div_ceil(self.tile))
     }
 
     /// Where a tile lies, in pixels of its level.
-    pub(super) fn rect(&self, level: u32, column: u32, row: u32) -> Rect {
+    pub(in crate::imaging) fn rect(&self, level: u32, column: u32, row: u32) -> Rect {
         let (width, height) = self.size(level);
         let (x, y) = (column * self.tile, row * self.tile);
         Rect { x, y, width: self.tile.min(width - x), height: self.tile.min(height - y) }
@@ -88,8 +97,20 @@ impl Shape {
     }
 
     /// The picture that answers for a box of the whole picture at a given size, pixel for pixel.
-    pub(super) fn find(&self, crop: Rect, output: (u32, u32)) -> Option<Place> {
+    pub(in crate::imaging) fn find(&self, crop: Rect, output: (u32, u32)) -> Option<Place> {
         (0..self.levels()).find_map(|level| self.find_at(level, crop, output))
+    }
+
+    /// The size of the picture that stands ready where one side is wanted, and the other as it follows: the standard
+    /// leaves its rounding free, and rounded up it costs nothing.
+    pub fn ready(&self, crop: Rect, (width, height): (u32, u32), wanted: Side) -> Option<(u32, u32)> {
+        let near = |a: u32, b: u32| a.abs_diff(b) <= 1;
+        let fits = |ready: (u32, u32)| match wanted {
+            Side::Width => ready.0 == width && near(ready.1, height),
+            Side::Height => ready.1 == height && near(ready.0, width),
+        };
+        let sizes = (0..self.levels()).map(|level| levels::size((crop.width, crop.height), level));
+        sizes.filter(|size| fits(*size)).find(|size| self.find(crop, *size).is_some())
     }
 
     fn find_at(&self, level: u32, crop: Rect, output: (u32, u32)) -> Option<Place> {
@@ -142,6 +163,21 @@ mod tests {
         let all = rect(0, 0, 10_240, 7813);
         assert_eq!(SHAPE.find(all, (1280, 977)), Some(Place::Whole { level: 3 }));
         assert_eq!(SHAPE.find(all, (2560, 1954)), None, "larger than what is listed");
+    }
+
+    #[test]
+    fn the_side_that_follows_is_rounded_up_where_that_stands_ready() {
+        let edge = rect(8192, 4096, 2048, 3717);
+        let cases = [
+            ("an edge", edge, (256, 464), Side::Width, Some((256, 465))),
+            ("its height", edge, (256, 465), Side::Height, Some((256, 465))),
+            ("a listed size", rect(0, 0, 10_240, 7813), (320, 244), Side::Width, Some((320, 245))),
+            ("another size", rect(0, 0, 10_240, 7813), (321, 245), Side::Width, None),
+            ("off the grid", rect(1, 0, 1024, 1024), (512, 512), Side::Width, None),
+        ];
+        for (name, crop, size, side, expected) in cases {
+            assert_eq!(SHAPE.ready(crop, size, side), expected, "{name}");
+        }
     }
 
     fn shapes() -> impl Strategy<Value = Shape> {

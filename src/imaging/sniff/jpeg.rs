@@ -59,6 +59,19 @@ impl Frame {
         all.map(|(across, down)| (widest / across).max(highest / down)).max().unwrap_or(1)
     }
 
+    /// Whether a picture with this frame can be read row by row: it comes in one scan, and each component has as many
+    /// samples as the finest, or half or a quarter of them.
+    pub(in crate::imaging) fn comes_in_rows(&self) -> bool {
+        /// Blocks in the unit of a scan (*ITU T.81, B.2.3*).
+        const MOST_BLOCKS: u32 = 10;
+        let (widest, highest) = self.finest();
+        let fits = |part: u32, of: u32| matches!(of / part, 1 | 2 | 4);
+        let all = || (0..self.components.into()).map(|of| self.sampling(of));
+        !self.several_scans
+            && all().all(|(across, down)| fits(across, widest) && fits(down, highest))
+            && all().map(|(across, down)| across * down).sum::<u32>() <= MOST_BLOCKS
+    }
+
     /// Whether a component is neither the finest nor the coarsest possible: alone in a scan it may have fewer blocks
     /// than the units of the picture take, which the decoders get wrong.
     fn is_uneven(&self) -> bool {

@@ -95,9 +95,11 @@ impl Header {
     pub(super) fn offer(&self) -> Offer {
         match &self.layout {
             Layout::Jpeg(frame) => {
-                // The decoder shrinks coarse colours as much as the light: no more than leaves a pixel of them in a block.
+                // The decoder of whole frames shrinks coarse colours as much as the light: no more than leaves a pixel
+                // of them in a block.
                 let shrinks = match frame.coarseness() {
-                    1 => &[1, 2, 4, 8][..],
+                    _ if frame.comes_in_rows() => &[1, 2, 4, 8][..],
+                    1 => &[1, 2, 4, 8],
                     2 => &[1, 2, 4],
                     _ => &[1, 2],
                 };

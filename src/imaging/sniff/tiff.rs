@@ -21,7 +21,7 @@ pub(in crate::imaging) struct Level {
     pub(in crate::imaging) width: u32,
     pub(in crate::imaging) height: u32,
     /// Whether it comes in tiles, not in strips.
-    tiled: bool,
+    pub(in crate::imaging) tiled: bool,
     /// Size of a tile or strip.
     pub(in crate::imaging) chunk: (u32, u32),
     pub(in crate::imaging) endian: Endian,

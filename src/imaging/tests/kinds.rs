@@ -131,7 +131,7 @@ fn the_end_of_a_long_strip_is_read_without_its_beginning() {
     let job = Job { crop, width: 10, height: 10, ..whole(&header) };
     let read = Arc::new(AtomicUsize::new(0));
     let master = Counted { file: Cursor::new(file), read: Arc::clone(&read) };
-    render(Box::new(master), &header, &job, &Limits::default()).unwrap();
+    render(Box::new(master), &header, &job, &Limits::default(), &Hints::new(&header)).unwrap();
     assert!(read.load(Ordering::Relaxed) < 100_000, "{read:?}");
 }
 

@@ -12,7 +12,9 @@ mod hostile;
 mod kinds;
 mod lanes;
 mod pyramids;
+mod rows;
 mod scans;
+mod tiled;
 
 const FORMATS: [Format; 5] = [Format::Jpg, Format::Png, Format::Webp, Format::Tif, Format::Gif];
 
@@ -31,7 +33,7 @@ fn made(file: &[u8], job: &Job) -> Result<Vec<u8>, ImagingError> {
 
 fn made_within(file: &[u8], job: &Job, limits: &Limits) -> Result<Vec<u8>, ImagingError> {
     let header = header(&mut Cursor::new(file), limits)?;
-    render(Box::new(Cursor::new(file.to_vec())), &header, job, limits)
+    render(Box::new(Cursor::new(file.to_vec())), &header, job, limits, &Hints::new(&header))
 }
 
 /// The header of a TIFF: tags, numbers of their values, and the values or where they lie.
@@ -65,7 +67,7 @@ fn pixels(file: &[u8]) -> Pixels {
     let crop = Rect { x: 0, y: 0, width: header.width, height: header.height };
     let plan = plan::plan(&header.offer(), crop, (header.width, header.height));
     let master = Box::new(Cursor::new(file.to_vec()));
-    decode::decode(master, &header, &plan, &Limits::default()).unwrap().pixels
+    decode::decode(master, &header, &plan, &Limits::default(), &Hints::new(&header)).unwrap().pixels
 }
 
 /// The colour at a place given in hundredths of width and height; grey as three equal parts.

@@ -35,6 +35,7 @@ fn built(master: &[u8], tile: u32) -> (Pyramid, Vec<u8>) {
         Box::new(Cursor::new(master.to_vec())),
         spec(&header, tile),
         &Limits::default(),
+        &Hints::new(&header),
         &mut file,
         || Ok(()),
     );
@@ -44,7 +45,7 @@ fn built(master: &[u8], tile: u32) -> (Pyramid, Vec<u8>) {
 }
 
 /// A picture with edges and slopes, and with grain.
-fn photograph(width: u32, height: u32, grain: i32) -> Vec<u8> {
+pub(super) fn photograph(width: u32, height: u32, grain: i32) -> Vec<u8> {
     let mut state = 7_u32;
     let mut data = Vec::new();
     for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
@@ -212,14 +213,15 @@ fn what_is_drawn_from_tiles_is_like_what_is_drawn_from_the_master() {
         let header = header_of(&master).unwrap();
         let pyramids = [256, 512].map(|tile| built(&master, tile));
         let part = |from: f64, length: f64, whole: u32| {
-            let start = (from * f64::from(whole - 8)) as u32;
-            (start, 8 + (length * f64::from(whole - 8 - start)) as u32)
+            let start = (from * f64::from(whole - 64)) as u32;
+            (start, 64 + (length * f64::from(whole - 64 - start)) as u32)
         };
         let numbers = (0.0f64..1.0, 0.0f64..1.0, 0.0f64..1.0, 0.0f64..1.0);
         let mut runner = TestRunner::new(Config { cases: 24, ..Config::default() });
         let outcome = runner.run(&(numbers, 0.05f64..1.3), |((x, y, across, down), scale)| {
             let ((x, width), (y, height)) = (part(x, across, header.width), part(y, down, header.height));
-            let side = |length: u32| ((f64::from(length) * scale) as u32).max(1);
+            // Of a handful of pixels a likeness says nothing.
+            let side = |length: u32| ((f64::from(length) * scale) as u32).max(16);
             let crop = Rect { x, y, width, height };
             let job = Job { format: Format::Png, ..plain(&header, crop, (side(width), side(height))) };
             let straight = pixels(&made(&master, &job).unwrap());
@@ -239,8 +241,9 @@ fn a_master_that_changed_or_is_cut_gives_no_pyramid() {
     let master = fixture("baseline.jpg");
     let spec = spec(&header_of(&fixture("rgb.png")).unwrap(), 16);
     let build = |master: &[u8], spec: Spec| {
+        let hints = Hints::new(&header_of(&fixture("baseline.jpg")).unwrap());
         let master = Box::new(Cursor::new(master.to_vec()));
-        pyramid::build(master, spec, &Limits::default(), &mut Vec::new(), || Ok(()))
+        pyramid::build(master, spec, &Limits::default(), &hints, &mut Vec::new(), || Ok(()))
     };
     let other = Spec { shape: Shape { width: 95, ..spec.shape }, ..spec.clone() };
     assert!(matches!(build(&master, other), Err(ImagingError::Broken(_))));
@@ -258,7 +261,8 @@ fn a_build_can_be_given_up() {
         if bands == 2 { Err(ImagingError::Busy) } else { Ok(()) }
     };
     let master = Box::new(Cursor::new(master));
-    let built = pyramid::build(master, spec(&header, 64), &Limits::default(), &mut Vec::new(), breathe);
+    let (spec, hints) = (spec(&header, 64), Hints::new(&header));
+    let built = pyramid::build(master, spec, &Limits::default(), &hints, &mut Vec::new(), breathe);
     assert!(matches!(built, Err(ImagingError::Busy)));
     assert_eq!(bands, 2);
 }

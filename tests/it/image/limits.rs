@@ -164,7 +164,11 @@ async fn every_size_that_is_told_is_answered_or_none_is() {
 /// The file is as it should be, the gateway lacks the means: the operator learns of the setting, the source is not blamed.
 #[tokio::test]
 async fn a_master_beyond_the_memory_is_not_offered_by_any_address() {
-    let masters = Masters::with([("vast.jpg", fixture("broken/jpeg-65535.jpg"))]);
+    let mut vast = fixture("broken/jpeg-65535.jpg");
+    let frame = vast.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+    // Progressive, it has to be held as a whole.
+    vast[frame + 1] = 0xc2;
+    let masters = Masters::with([("vast.jpg", vast)]);
     let gateway = TestGateway::start(&masters.source("maps", "[limits]\nmax_pixels = 5_000_000_000")).await;
     for rest in
         ["info.json", "full/max/0/default.jpg", "0,0,512,512/max/0/default.jpg", "full/100,/0/default.jpg"]

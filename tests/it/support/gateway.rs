@@ -148,7 +148,8 @@ fn decode(bytes: &Bytes) -> Result<(imaging::Header, Vec<[u8; 4]>), imaging::Ima
         format: quality::Format::Png,
         jpeg_quality: 80,
     };
-    let png = imaging::render(Box::new(std::io::Cursor::new(bytes.clone())), &header, &job, &limits)?;
+    let hints = imaging::Hints::new(&header);
+    let png = imaging::render(Box::new(std::io::Cursor::new(bytes.clone())), &header, &job, &limits, &hints)?;
     Ok((header, pixels(&png)))
 }
 

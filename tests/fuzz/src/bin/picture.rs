@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use loggia::iiif::image::geometry::Rect;
 use loggia::iiif::image::quality::{Format, Quality};
 use loggia::iiif::image::rotation::Rotation;
-use loggia::imaging::{self, Header, Job, Limits, Parts, Sniff};
+use loggia::imaging::{self, Header, Hints, Job, Limits, Parts, Sniff};
 
 const LIMITS: Limits = Limits { memory: 16 << 20, max_pixels: 1 << 20 };
 
@@ -22,8 +22,9 @@ fuzz_target!(|file: &[u8]| {
         let sizes = [&sniffed, &header].map(|header| (header.kind, header.width, header.height));
         assert_eq!(sizes[0], sizes[1], "parts of a file and the whole file tell different sizes");
     }
+    let hints = Hints::new(&header);
     for job in jobs(&header) {
-        let _ = imaging::render(Box::new(Cursor::new(file.to_vec())), &header, &job, &LIMITS);
+        let _ = imaging::render(Box::new(Cursor::new(file.to_vec())), &header, &job, &LIMITS, &hints);
     }
 });
 

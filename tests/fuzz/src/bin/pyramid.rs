@@ -1,0 +1,73 @@
+//! Pyramids: an index of any bytes; the pyramid of any master; the tiles that any TIFF claims to have.
+#![no_main]
+
+use std::io::{self, Cursor};
+
+use libfuzzer_sys::fuzz_target;
+use loggia::iiif::image::geometry::Rect;
+use loggia::iiif::image::quality::{Format, Quality};
+use loggia::iiif::image::rotation::Rotation;
+use loggia::imaging::pyramid::{self, Pyramid, Shape, Spec, Stored};
+use loggia::imaging::{self, Header, Hints, Job, Limits, Tiled};
+
+const LIMITS: Limits = Limits { memory: 16 << 20, max_pixels: 1 << 18 };
+const TILE: u32 = 64;
+
+struct File(Vec<u8>);
+
+impl Stored for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.len() as u64)
+    }
+
+    fn read_exact_at(&self, into: &mut [u8], at: u64) -> io::Result<()> {
+        let from = usize::try_from(at).ok().and_then(|at| self.0.get(at..)?.get(..into.len()));
+        into.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    pyramid::fuzz(bytes);
+    let Ok(header) = imaging::header(&mut Cursor::new(bytes), &LIMITS) else { return };
+    lend(bytes, &header);
+    build(bytes, &header);
+});
+
+fn job(header: &Header, side: u32) -> Job {
+    Job {
+        crop: Rect { x: 0, y: 0, width: header.width.min(side), height: header.height.min(side) },
+        width: header.width.min(side),
+        height: header.height.min(side),
+        rotation: Rotation { mirror: false, degrees: 0.0 },
+        quality: Quality::Default,
+        format: Format::Jpg,
+        jpeg_quality: 80,
+    }
+}
+
+fn lend(bytes: &[u8], header: &Header) {
+    let Some(side) = header.tile() else { return };
+    let Ok(Some(tiled)) = Tiled::of(&mut Cursor::new(bytes), header, side) else { return };
+    if let Some(lift) = tiled.find(&job(header, side)) {
+        let range = lift.range();
+        let tile = usize::try_from(range.start).ok().and_then(|at| bytes.get(at..));
+        let _ = lift.finish(tile.unwrap_or_default());
+    }
+}
+
+/// What was built is opened again, and every tile of it can be read.
+fn build(bytes: &[u8], header: &Header) {
+    let shape = Shape { width: header.width, height: header.height, tile: TILE };
+    let spec = Spec { shape, quality: 80, name: "a".into() };
+    let (mut file, master) = (Vec::new(), Box::new(Cursor::new(bytes.to_vec())));
+    let hints = Hints::new(header);
+    let built = pyramid::build(master, spec.clone(), &LIMITS, &hints, &mut file, || Ok(()));
+    let Ok(built) = built else { return };
+    let file = File(file);
+    let opened = Pyramid::open(&file, &spec).expect("the file is whole").expect("it is what was written");
+    assert_eq!(opened, built);
+    let half =
+        Job { width: header.width.div_ceil(3), height: header.height.div_ceil(3), ..job(header, u32::MAX) };
+    pyramid::redraw(&opened, &file, &half, &LIMITS).expect("our own tiles can be read");
+}
