@@ -18,7 +18,7 @@ use crate::adapter::record::{Image, ItemId};
 use crate::adapter::{Adapter, Heard};
 use crate::clock::{Clock, SystemClock};
 use crate::http::app::App;
-use crate::http::health::{Exposure, Health, Readiness};
+use crate::http::health::{Exposure, Health, Readiness, Ready};
 use crate::http::parts::Parts;
 use crate::http::stack::{Outer, operators, stack};
 use crate::http::warm::{Front, Warm};
@@ -34,13 +34,17 @@ use crate::serve::present::{Defaults, Presenter, Uris};
 use crate::serve::pyramids::Pyramids;
 use crate::serve::records::{Known, Records};
 use crate::serve::render::{Render, derivatives};
+use crate::serve::replicas::Replicas;
 use crate::serve::source::{Source, Sources};
 use crate::settings::Settings;
 use crate::settings::source::Source as SourceSettings;
-use crate::store::{Disk, Files, Memory, Tiered};
+use crate::store::redis::Standing;
+use crate::store::{Disk, Files, Memory, Redis, Store, Tiered};
 use crate::telemetry;
 use crate::upstream::Upstream;
 
+/// Why it is not ready yet.
+const SCANNING: &str = "what is kept on disk is still being looked through";
 /// Headers that a probe reads at the same time.
 const PROBES: usize = 16;
 
@@ -138,7 +142,7 @@ pub async fn probe(settings: &Settings, name: &str, item: &str) -> anyhow::Resul
     let images = known.record().canvases.iter().filter_map(|canvas| canvas.image.as_ref());
     let read: Vec<_> = images.map(|image| read(&facts, source, &known, image)).collect();
     let read: Vec<_> = stream::iter(read).buffered(PROBES).collect().await;
-    let described = Records::new(store, facts, clock).described(source, &known).await?;
+    let described = Records::new(store, Replicas::none(), facts, clock).described(source, &known).await?;
     let public = settings.server.public_url(settings.server.listen);
     let presenter = Presenter {
         version: Version::V3,
@@ -175,39 +179,68 @@ fn parts(
 ) -> anyhow::Result<(Parts, Readiness)> {
     let dir = &settings.cache.dir;
     let disk = *settings.cache.disk;
+    let redis = Redis::open("redis", &settings.redis)?.map(Arc::new);
     // Masters and pyramids are large and few, answers small and many: none may push the others out. Masters go first:
     // who has a pyramid seldom needs its master.
     let for_originals = disk * 3 / 10;
-    let for_pyramids = disk / 2;
-    let for_answers = disk - for_originals - for_pyramids;
+    let for_answers = if redis.is_some() { 0 } else { disk / 5 };
+    let for_pyramids = disk - for_originals - for_answers;
     let originals = Files::open_dir("originals", &dir.join("originals"), for_originals)?;
     let tiles = Files::open_dir("pyramids", &dir.join("pyramids"), for_pyramids)?;
     let finished = Arc::new(Memory::new("memory", for_finished(settings)));
-    let answers = Disk::open("disk", &dir.join("answers"), for_answers, Arc::clone(&clock))?;
+    let Answers { store, replicas, ready } = match redis {
+        Some(redis) => Answers::in_redis(redis),
+        None => Answers::on_disk(Disk::open("disk", &dir.join("answers"), for_answers, Arc::clone(&clock))?),
+    };
     let ready = Readiness::new({
-        let (originals, tiles, answers) = (originals.clone(), tiles.clone(), answers.clone());
-        move || match originals.is_scanned() && tiles.is_scanned() && answers.is_scanned() {
-            true => Ok(()),
-            false => Err("what is kept on disk is still being looked through".to_owned()),
-        }
+        let (originals, tiles) = (originals.clone(), tiles.clone());
+        move || if originals.is_scanned() && tiles.is_scanned() { ready() } else { Err(SCANNING.to_owned()) }
     });
-    let store = Arc::new(Tiered::new(Arc::clone(&finished), Arc::new(answers)));
+    // Descriptions and facts have memory of their own.
+    let pictures = Arc::new(Tiered::new(Arc::clone(&finished), Arc::clone(&store)));
 
     let limits = settings.limits.limits();
     let originals = Originals::new(originals, limits.memory / 4);
     let pool = Arc::new(Pool::new(&settings.limits));
     let facts = Facts::new(store.clone(), originals.clone(), Arc::clone(&pool), limits, Arc::clone(&clock));
-    let records = Records::new(store.clone(), facts.clone(), Arc::clone(&clock));
+    let records = Records::new(store.clone(), replicas.clone(), facts.clone(), Arc::clone(&clock));
     let pyramids = Pyramids::new(tiles, for_pyramids, originals.clone(), Arc::clone(&pool), limits);
-    let derivatives = derivatives(store.clone(), Render::new(originals, pyramids.clone(), pool, limits));
+    let render = Render::new(originals, pyramids.clone(), pool, limits);
+    let derivatives = derivatives(pictures, replicas.clone(), render);
     let parts = Parts {
         gate: Gate::new(sources(settings)?, records.clone(), facts),
-        collections: Collections::new(store.clone(), records, clock),
+        collections: Collections::new(store, replicas, records, clock),
         pictures: Pictures::new(Arc::clone(&finished), pyramids, derivatives),
         finished,
         uris: Uris::new(public.as_str()),
     };
     Ok((parts, ready))
+}
+
+/// Where answers are kept behind memory. Redis takes the place of the disk: what all replicas share has one truth, so
+/// that what one of them forgets is forgotten, and nothing is written twice.
+struct Answers {
+    store: Arc<dyn Store>,
+    replicas: Replicas,
+    ready: Box<dyn Fn() -> Result<Ready, String> + Send + Sync>,
+}
+
+impl Answers {
+    fn on_disk(disk: Disk) -> Self {
+        let seen = disk.clone();
+        let ready = move || if seen.is_scanned() { Ok(Ready::Fully) } else { Err(SCANNING.to_owned()) };
+        Self { store: Arc::new(disk), replicas: Replicas::none(), ready: Box::new(ready) }
+    }
+
+    fn in_redis(redis: Arc<Redis>) -> Self {
+        let seen = Arc::clone(&redis);
+        let ready = move || match seen.standing() {
+            Standing::Up => Ok(Ready::Fully),
+            Standing::Connecting => Err("Redis has not answered yet".to_owned()),
+            Standing::Down(reason) => Ok(Ready::Without(format!("without Redis: {reason}"))),
+        };
+        Self { store: redis.clone(), replicas: Replicas::sharing(redis), ready: Box::new(ready) }
+    }
 }
 
 fn sources(settings: &Settings) -> anyhow::Result<Sources> {

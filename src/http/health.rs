@@ -22,11 +22,20 @@ const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4
 ///
 /// It is asked on every `/ready`; it must neither wait nor do I/O.
 #[derive(Clone)]
-pub struct Readiness(Arc<dyn Fn() -> Result<(), String> + Send + Sync>);
+pub struct Readiness(Arc<dyn Fn() -> Result<Ready, String> + Send + Sync>);
+
+/// How well it can.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// Nothing is missing.
+    Fully,
+    /// It can do without something, for a while at least; a sentence says what and why.
+    Without(String),
+}
 
 impl Readiness {
     /// Ready when `ask` says so; its error ends up in the answer.
-    pub fn new(ask: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
+    pub fn new(ask: impl Fn() -> Result<Ready, String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(ask))
     }
 }
@@ -74,7 +83,12 @@ impl Health {
 
     fn ready(&self) -> Result<Response<Body>, Problem> {
         let not = |why| Problem::new(Kind::Busy, why).with_retry_after(Duration::from_secs(5));
-        (self.ready.0)().map(|()| plain(TEXT, "ready\n")).map_err(not)
+        let told = |ready| match ready {
+            Ready::Fully => plain(TEXT, "ready\n"),
+            // Still 200: what all replicas share is gone for all, and nobody would be left to answer.
+            Ready::Without(what) => plain(TEXT, format!("ready, but {what}\n")),
+        };
+        (self.ready.0)().map(told).map_err(not)
     }
 
     fn metrics(&self, req: &Request<Body>) -> Result<Response<Body>, Problem> {
@@ -119,8 +133,11 @@ mod tests {
     use crate::telemetry;
 
     fn status(exposure: Exposure, peer: &str, header: Option<&'static str>) -> StatusCode {
-        let health =
-            Health { ready: Readiness::new(|| Ok(())), metrics: telemetry::recorder().handle(), exposure };
+        let health = Health {
+            ready: Readiness::new(|| Ok(Ready::Fully)),
+            metrics: telemetry::recorder().handle(),
+            exposure,
+        };
         let mut req = Request::new(Body::empty());
         *req.uri_mut() = "/metrics".parse().unwrap();
         if let Some(name) = header {
@@ -150,9 +167,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_is_told_and_decides_only_where_nothing_goes_without() {
+        for (ready, status) in [
+            (Ok(Ready::Fully), 200),
+            (Ok(Ready::Without("without Redis: no answer".to_owned())), 200),
+            (Err("what is kept on disk is still being looked through".to_owned()), 503),
+        ] {
+            let health = Health {
+                ready: Readiness::new({
+                    let ready = ready.clone();
+                    move || ready.clone()
+                }),
+                metrics: telemetry::recorder().handle(),
+                exposure: Exposure::Nobody,
+            };
+            let mut req = Request::new(Body::empty());
+            *req.uri_mut() = Address::READY.parse().unwrap();
+            assert_eq!(health.answer(&req).unwrap().status(), status, "{ready:?}");
+        }
+    }
+
+    #[test]
     fn a_request_without_a_known_peer_sees_no_metrics() {
         let health = Health {
-            ready: Readiness::new(|| Ok(())),
+            ready: Readiness::new(|| Ok(Ready::Fully)),
             metrics: telemetry::recorder().handle(),
             exposure: Exposure::ThisMachine,
         };

@@ -10,21 +10,23 @@ use tower::{Layer, Service, ServiceExt};
 
 use super::ServeError;
 use super::gate::Grant;
-use crate::store::Store;
+use super::replicas::{Replicas, Turn};
+use crate::store::{Key, Store};
 
 /// A derivative never becomes wrong, since its key names the version of its master; unused ones are evicted.
 pub(super) const KEPT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Asks a store first, fills it afterwards.
+/// Asks a store first, fills it afterwards; of several replicas one does.
 #[derive(Clone, Debug)]
 pub struct CacheLayer {
     store: Arc<dyn Store>,
+    replicas: Replicas,
 }
 
 impl CacheLayer {
-    /// Keeps derivatives in `store`.
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+    /// Keeps derivatives in `store`, which is where the others of `replicas` look for them.
+    pub fn new(store: Arc<dyn Store>, replicas: Replicas) -> Self {
+        Self { store, replicas }
     }
 }
 
@@ -32,7 +34,7 @@ impl<S> Layer<S> for CacheLayer {
     type Service = Cached<S>;
 
     fn layer(&self, inner: S) -> Cached<S> {
-        Cached { inner, store: Arc::clone(&self.store) }
+        Cached { inner, kept: self.clone() }
     }
 }
 
@@ -40,7 +42,7 @@ impl<S> Layer<S> for CacheLayer {
 #[derive(Clone, Debug)]
 pub struct Cached<S> {
     inner: S,
-    store: Arc<dyn Store>,
+    kept: CacheLayer,
 }
 
 impl<S> Service<Grant> for Cached<S>
@@ -57,15 +59,16 @@ where
     }
 
     fn call(&mut self, grant: Grant) -> Self::Future {
-        let (inner, store) = (self.inner.clone(), Arc::clone(&self.store));
+        let (inner, CacheLayer { store, replicas }) = (self.inner.clone(), self.kept.clone());
         Box::pin(async move {
-            // A cache that fails is a miss: this is the one place where that is forgiven.
-            match store.get(grant.key()).await {
-                Ok(Some(bytes)) => return Ok(bytes),
-                Ok(None) => {}
-                Err(error) => tracing::debug!(%error, "the cache cannot be read, going on without"),
-            }
             let key = grant.key().clone();
+            if let Some(bytes) = look(&*store, &key).await {
+                return Ok(bytes);
+            }
+            let _lock = match replicas.turn(&key, || look(&*store, &key)).await {
+                Turn::Done(bytes) => return Ok(bytes),
+                Turn::Ours(lock) => lock,
+            };
             let derivative = inner.oneshot(grant).await?;
             if let Err(error) = store.put(&key, derivative.clone(), KEPT).await {
                 tracing::debug!(%error, "the cache takes nothing, going on without");
@@ -73,4 +76,12 @@ where
             Ok(derivative)
         })
     }
+}
+
+/// A cache that fails is a miss: this is the one place where that is forgiven.
+async fn look(store: &dyn Store, key: &Key) -> Option<Bytes> {
+    store.get(key).await.unwrap_or_else(|error| {
+        tracing::debug!(%error, "the cache cannot be read, going on without");
+        None
+    })
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::ServeError;
 use super::records::Records;
 use super::remembered::{Remembered, Weigh};
+use super::replicas::Replicas;
 use super::source::Source;
 use crate::access::{Action, Verdict, decide};
 use crate::adapter::AdapterError;
@@ -56,8 +57,8 @@ impl Weigh for Collected {
 
 impl Collections {
     /// Collections that outlive a restart in `store`. Access that a listing does not tell is read from `records`.
-    pub fn new(store: Arc<dyn Store>, records: Records, clock: Arc<dyn Clock>) -> Self {
-        Self { remembered: Remembered::new("collection", IN_MEMORY, store, clock), records }
+    pub fn new(store: Arc<dyn Store>, replicas: Replicas, records: Records, clock: Arc<dyn Clock>) -> Self {
+        Self { remembered: Remembered::new("collection", IN_MEMORY, store, replicas, clock), records }
     }
 
     /// A collection. While its source does not answer, an older state of it is told.

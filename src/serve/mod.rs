@@ -25,6 +25,7 @@ pub mod pyramids;
 pub mod records;
 mod remembered;
 pub mod render;
+pub mod replicas;
 pub mod source;
 
 /// Why there is no answer. Cheap to clone: one failure may be told to many who waited for the same thing.

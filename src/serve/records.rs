@@ -12,6 +12,7 @@ use tracing::{Instrument, error_span};
 use super::ServeError;
 use super::facts::Facts;
 use super::remembered::{Name, Remembered, Weigh};
+use super::replicas::Replicas;
 use super::source::Source;
 use crate::access::{Action, Verdict, decide, of_canvas};
 use crate::adapter::record::{Access, Image, ItemId, MediaId, Record, Size};
@@ -128,8 +129,8 @@ impl Weigh for Known {
 
 impl Records {
     /// Records that outlive a restart in `store`.
-    pub fn new(store: Arc<dyn Store>, facts: Facts, clock: Arc<dyn Clock>) -> Self {
-        Self { remembered: Remembered::new("record", IN_MEMORY, store, clock), facts }
+    pub fn new(store: Arc<dyn Store>, replicas: Replicas, facts: Facts, clock: Arc<dyn Clock>) -> Self {
+        Self { remembered: Remembered::new("record", IN_MEMORY, store, replicas, clock), facts }
     }
 
     /// The description of an item. While its source does not answer, an older one is told.

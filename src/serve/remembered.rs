@@ -16,6 +16,7 @@ use tokio::time::sleep;
 
 use super::flight::Flights;
 use super::metrics;
+use super::replicas::{HELD, Replicas, Turn};
 use super::source::Source;
 use super::{Earlier, ServeError};
 use crate::access::{Action, Verdict, decide};
@@ -42,6 +43,7 @@ pub(super) struct Remembered<V> {
     /// Calls those who wait: something is told before the source has ended.
     news: Arc<Notify>,
     store: Arc<dyn Store>,
+    replicas: Replicas,
     clock: Arc<dyn Clock>,
 }
 
@@ -78,12 +80,18 @@ where
     V: Weigh + Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     /// Answers called `kind` in keys and logs, in memory up to `weight` bytes.
-    pub(super) fn new(kind: &'static str, weight: u64, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        kind: &'static str,
+        weight: u64,
+        store: Arc<dyn Store>,
+        replicas: Replicas,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         /// What an answer of the usual size weighs.
         const USUAL: u64 = 4096;
         let usual = usize::try_from(weight / USUAL).unwrap_or(usize::MAX);
         let memory = Arc::new(Cache::with_weighter(usual, weight, ByWeight));
-        Self { kind, memory, flights: Flights::default(), news: Arc::default(), store, clock }
+        Self { kind, memory, flights: Flights::default(), news: Arc::default(), store, replicas, clock }
     }
 
     /// The answer for `id`: remembered, or else what `ask` brings. Of many who want it, one asks. What is heard on
@@ -151,16 +159,31 @@ where
         heard: Heard,
         ask: impl Future<Output = Result<V, ServeError>>,
     ) -> Result<Told<V>, ServeError> {
-        let mut earlier = match self.memory.get(&name) {
-            Some(State::Told(told) | State::StandIn(told, _)) => Some(told),
-            Some(State::Refused(..)) | None => self.written(source, &name.1).await,
-        };
         let now = self.clock.now();
+        let mut earlier = self.earlier(source, &name).await;
         if let Some(told) = earlier.clone().filter(|told| told.age(now) < source.record_ttl) {
             self.memory.insert(name, State::Told(told.clone()));
             return Ok(told);
         }
         earlier.take_if(|told| told.age(now) >= good(source));
+        // Who has an earlier answer asks at once: what is heard against it has to hold at once.
+        let _lock = match earlier {
+            None if source.record_ttl > HELD => {
+                let fresh = || async {
+                    let told = self.written(source, &name.1).await?;
+                    (told.age(self.clock.now()) < source.record_ttl).then_some(told)
+                };
+                match self.replicas.turn(&self.key(source, &name.1), fresh).await {
+                    Turn::Done(told) => {
+                        self.memory.insert(name, State::Told(told.clone()));
+                        return Ok(told);
+                    }
+                    Turn::Ours(lock) => Some(lock),
+                }
+            }
+            // An answer that is over sooner than a lock is not worth waiting for.
+            _ => None,
+        };
         let outcome = self.ask(source, &name, earlier.as_ref(), &heard, ask).await;
         let label = if outcome.is_ok() { "ok" } else { "error" };
         let told = match outcome {
@@ -184,6 +207,18 @@ where
         ::metrics::counter!(metrics::ASKED, "source" => source.name.clone(), "kind" => self.kind, "outcome" => label)
             .increment(1);
         told
+    }
+
+    /// The last answer, which may have been given to another replica.
+    async fn earlier(&self, source: &Source, name: &Name) -> Option<Told<V>> {
+        match self.memory.get(name) {
+            Some(State::Told(told) | State::StandIn(told, _)) if self.replicas.is_alone() => Some(told),
+            Some(State::Told(told) | State::StandIn(told, _)) => {
+                let theirs = self.written(source, &name.1).await;
+                theirs.filter(|theirs| theirs.at > told.at).or(Some(told))
+            }
+            Some(State::Refused(..)) | None => self.written(source, &name.1).await,
+        }
     }
 
     /// Asks, and lets an earlier answer stand in when that takes long; until something is heard against it.
@@ -339,6 +374,7 @@ impl<V> Clone for Remembered<V> {
             flights: self.flights.clone(),
             news: Arc::clone(&self.news),
             store: Arc::clone(&self.store),
+            replicas: self.replicas.clone(),
             clock: Arc::clone(&self.clock),
         }
     }

@@ -16,6 +16,7 @@ use super::gate::Grant;
 use super::metrics;
 use super::originals::{Original, Originals};
 use super::pyramids::{Pyramids, Tiles};
+use super::replicas::Replicas;
 use crate::imaging::{self, Header, ImagingError, Limits, Master, Pool, Tiled};
 use crate::store::{Key, Store};
 
@@ -24,8 +25,9 @@ pub type Derivatives = BoxCloneSyncService<Grant, Bytes, ServeError>;
 
 /// The stack around one derivative, outermost first. Single flight stands outside the cache, so
 /// that a picture whose only caller left is still kept, and no gap opens between "made" and "kept".
-pub fn derivatives(store: Arc<dyn Store>, render: Render) -> Derivatives {
-    let stack = ServiceBuilder::new().layer(FlightLayer).layer(CacheLayer::new(store)).service(render);
+pub fn derivatives(store: Arc<dyn Store>, replicas: Replicas, render: Render) -> Derivatives {
+    let cache = CacheLayer::new(store, replicas);
+    let stack = ServiceBuilder::new().layer(FlightLayer).layer(cache).service(render);
     BoxCloneSyncService::new(stack)
 }
 

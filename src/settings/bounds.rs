@@ -15,6 +15,8 @@ const CONNECTIONS: RangeInclusive<usize> = 1..=1_000_000;
 const PATIENCE: RangeInclusive<Duration> = Duration::millis(1)..=Duration::days(1);
 const DRAIN: RangeInclusive<Duration> = Duration::secs(0)..=Duration::days(1);
 const ROOM: RangeInclusive<Bytes> = Bytes::new(0)..=Bytes::gib(1 << 20);
+/// Whoever waits longer for a cache would have made the thing meanwhile.
+const SHARED: RangeInclusive<Duration> = Duration::millis(10)..=Duration::secs(10);
 /// Less does not hold one photograph as cameras take them.
 const WORK: RangeInclusive<Bytes> = Bytes::mib(64)..=Bytes::gib(1 << 20);
 /// The largest pictures that were ever put together have less.
@@ -29,7 +31,7 @@ const AGE: RangeInclusive<Duration> = Duration::secs(0)..=Duration::days(3650);
 
 /// What lies outside; of the limits towards remote hosts, `upstream` knows itself what it can keep.
 pub(super) fn check(settings: &Settings) -> Vec<Problem> {
-    let Settings { server, cache, limits, image, .. } = settings;
+    let Settings { server, cache, redis, limits, image, .. } = settings;
     let all = [
         within(["server", "max_connections"], server.max_connections.get(), &CONNECTIONS),
         within(["server", "header_timeout"], server.header_timeout, &PATIENCE),
@@ -37,6 +39,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
         within(["server", "drain"], server.drain, &DRAIN),
         within(["cache", "memory"], cache.memory, &ROOM),
         within(["cache", "disk"], cache.disk, &ROOM),
+        within(["redis", "timeout"], redis.timeout, &SHARED),
         within(["limits", "memory"], limits.memory, &WORK),
         within(["limits", "max_pixels"], limits.max_pixels, &PIXELS),
         within(["limits", "threads"], limits.threads, &THREADS),

@@ -13,6 +13,7 @@ mod fault;
 mod inputs;
 pub mod load;
 pub mod problem;
+mod redis;
 pub mod source;
 mod value;
 
@@ -40,6 +41,8 @@ pub struct Settings {
     pub log: telemetry::Settings,
     /// What it keeps.
     pub cache: store::Settings,
+    /// Where several gateways keep together what each would keep for itself.
+    pub redis: store::redis::Settings,
     /// What it may use.
     pub limits: imaging::Settings,
     /// How images are offered.
@@ -71,6 +74,7 @@ impl Settings {
     /// inputs of each source become what its adapter declares.
     fn settle_in(&mut self, around: Surroundings<'_>, origin: &Origin) -> Vec<Problem> {
         let (unusable, mut problems) = self.read_adapters(around.folder);
+        self.redis.password_file = self.redis.password_file.take().map(|file| around.folder.join(file));
         for (name, source) in &mut self.sources {
             source.ca_file = source.ca_file.take().map(|file| around.folder.join(file));
             let table = Key::of(["sources", name]);

@@ -7,20 +7,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::time::Instant;
 use tracing::warn;
 
 use super::entry::{self, Entry};
 use super::index::Name;
 use super::metrics::{self, Outcome};
+use super::seldom::Seldom;
 use super::shelf::{Shelf, Sync};
 use super::{Found, Key, Store, StoreError, blocking};
 use crate::clock::Clock;
 
 /// A value larger than one in so many parts of the store would push out too much else.
 const SHARE: u64 = 16;
-/// How often it is said that the disk cannot be written.
-const WARN_EVERY: Duration = Duration::from_secs(60);
 /// Entries that change at the same time share no lock with each other, mostly.
 const LOCKS: usize = 64;
 
@@ -37,7 +35,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     /// Held while an entry is changed, by its hash: `take`, `put_new` and `touch` read before they write.
     locks: [Mutex<()>; LOCKS],
-    warned: Mutex<Option<Instant>>,
+    complaints: Seldom,
 }
 
 impl Disk {
@@ -55,7 +53,7 @@ impl Disk {
             shelf: Shelf::open(name, dir, bytes)?,
             clock,
             locks: [const { Mutex::new(()) }; LOCKS],
-            warned: Mutex::default(),
+            complaints: Seldom::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -197,9 +195,7 @@ impl Inner {
 
     /// Once a minute: whoever asked goes on without the store, and hears nothing.
     fn warn(&self, error: &StoreError) {
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        if warned.is_none_or(|last| last.elapsed() >= WARN_EVERY) {
-            *warned = Some(Instant::now());
+        if self.complaints.is_due() {
             let dir = self.shelf.dir().display();
             warn!(store = self.name, %error, "store `{}` in `{dir}` is unavailable, going on without", self.name);
         }
@@ -342,17 +338,13 @@ mod tests {
         fs::remove_dir(&drafts).unwrap();
         fs::write(&drafts, "in the way").unwrap();
 
-        let warned = || *disk.inner.warned.lock().unwrap();
-        assert_eq!(warned(), None);
         assert!(disk.put(&key(2), value(3), HOUR).await.is_err());
         assert_eq!(disk.get(&key(1)).await.unwrap(), Some(value(1)));
         assert_eq!(disk.get(&key(2)).await.unwrap(), None, "the old value must not stay");
-        let first = warned();
+        assert!(!disk.inner.complaints.is_due(), "it was said just now");
+        tokio::time::advance(Duration::from_secs(60)).await;
         assert!(disk.put(&key(2), value(3), HOUR).await.is_err());
-        assert_eq!(warned(), first);
-        tokio::time::advance(WARN_EVERY).await;
-        assert!(disk.put(&key(2), value(3), HOUR).await.is_err());
-        assert_ne!(warned(), first);
+        assert!(!disk.inner.complaints.is_due(), "it was said again");
 
         fs::remove_file(&drafts).unwrap();
         fs::create_dir(&drafts).unwrap();

@@ -10,6 +10,9 @@ pub const BYTES: &str = "loggia_store_bytes";
 /// Entries dropped to make room.
 pub const EVICTIONS: &str = "loggia_store_evictions_total";
 
+/// Whether a store elsewhere answers: 1 or 0.
+pub const UP: &str = "loggia_store_up";
+
 /// How a request to a store ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Outcome {
@@ -44,4 +47,8 @@ pub(super) fn bytes(store: &'static str, bytes: u64) {
 
 pub(super) fn evicted(store: &'static str) {
     counter!(EVICTIONS, "store" => store).increment(1);
+}
+
+pub(super) fn up(store: &'static str, up: f64) {
+    gauge!(UP, "store" => store).set(up);
 }

@@ -1,4 +1,4 @@
-//! Bytes under a key, for a while: in memory, on disk, and one in front of the other.
+//! Bytes under a key, for a while: in memory, on disk, in Redis, and one in front of the other.
 //!
 //! A [`Store`] holds finished answers and small records, [`Files`] holds large files that are read
 //! in place. All are bounded in bytes and forget what was used least recently. What they hold can
@@ -22,6 +22,8 @@ mod files;
 mod index;
 mod memory;
 pub mod metrics;
+pub mod redis;
+mod seldom;
 mod shelf;
 #[cfg(test)]
 mod suite;
@@ -30,6 +32,7 @@ mod tiered;
 pub use disk::Disk;
 pub use files::{Draft, File, Files, Writer, read};
 pub use memory::Memory;
+pub use redis::Redis;
 pub use tiered::Tiered;
 
 /// A place for bytes under a key.
@@ -107,6 +110,14 @@ pub enum StoreError {
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
+    },
+    /// Redis does not answer in time, cannot be reached, or refuses.
+    #[error("Redis at `{at}`: {reason}")]
+    Redis {
+        /// Where it is.
+        at: String,
+        /// What it said, or what came instead of an answer.
+        reason: String,
     },
     /// The process is ending, or the work on a blocking thread failed in a way that nobody expected.
     #[error("the store was interrupted")]

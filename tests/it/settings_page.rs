@@ -73,6 +73,7 @@ fn sections_are_documented_as_they_are() {
     holds::<http::Settings>("`[server]`");
     holds::<telemetry::Settings>("`[log]`");
     holds::<store::Settings>("`[cache]`");
+    holds::<store::redis::Settings>("`[redis]`");
     holds::<imaging::Settings>("`[limits]`");
     holds::<ImageSettings>("`[image]`");
     assert_eq!(fields::<ImageOverride>(), fields::<ImageSettings>());

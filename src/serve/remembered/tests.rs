@@ -37,7 +37,7 @@ impl Script {
     fn new(store: Arc<dyn Store>) -> Self {
         let clock = Arc::new(FixedClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000)));
         Self {
-            remembered: Remembered::new("word", 1 << 20, store, clock.clone()),
+            remembered: Remembered::new("word", 1 << 20, store, Replicas::none(), clock.clone()),
             source: Arc::new(Source { record_ttl: TTL, stale: STALE, ..source("words") }),
             clock,
             answers: Arc::default(),

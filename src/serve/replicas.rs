@@ -1,0 +1,190 @@
+//! One worker among replicas: a lock with an end, in a store that all of them share.
+//!
+//! It saves work and guards nothing: whoever cannot have the lock, or hear of it, works all the same.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep};
+
+use super::metrics;
+use crate::store::{Key, Store};
+
+/// How long a lock holds: most things are made in less, and a replica that was killed holds nobody up for longer.
+pub(super) const HELD: Duration = Duration::from_secs(5);
+/// After so long a lock is left to end by itself: it might be somebody else's by the time it is removed.
+const OURS: Duration = Duration::from_secs(4);
+/// The first pause between two looks at what another replica makes; each one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// All gateways in front of the same sources.
+#[derive(Clone, Debug)]
+pub struct Replicas {
+    locks: Option<Arc<dyn Store>>,
+}
+
+/// Who does it.
+pub(super) enum Turn<V> {
+    /// Another one did.
+    Done(V),
+    /// This one, and nobody else while the lock lives.
+    Ours(Lock),
+}
+
+/// Given back when it is dropped: after what was made is where the others look for it.
+pub(super) struct Lock(Option<Held>);
+
+struct Held {
+    locks: Arc<dyn Store>,
+    key: Key,
+    since: Instant,
+}
+
+impl Replicas {
+    /// There is no other gateway.
+    pub fn none() -> Self {
+        Self { locks: None }
+    }
+
+    /// Those that use this store.
+    pub fn sharing(locks: Arc<dyn Store>) -> Self {
+        Self { locks: Some(locks) }
+    }
+
+    /// Whether there is no other.
+    pub(super) fn is_alone(&self) -> bool {
+        self.locks.is_none()
+    }
+
+    /// Waits while another replica makes what belongs under `key`; `look` is where it will be found.
+    pub(super) async fn turn<V, F>(&self, key: &Key, look: impl Fn() -> F) -> Turn<V>
+    where
+        F: Future<Output = Option<V>>,
+    {
+        let Some(locks) = &self.locks else { return Turn::Ours(Lock(None)) };
+        let lock = Key::new(["lock", key.as_str()]);
+        let (begun, mut pause) = (Instant::now(), FIRST_PAUSE);
+        loop {
+            let since = Instant::now();
+            match locks.put_new(&lock, Bytes::new(), HELD).await {
+                Ok(false) if begun.elapsed() < HELD => {}
+                Ok(true) => {
+                    let held = Lock(Some(Held { locks: Arc::clone(locks), key: lock, since }));
+                    // Somebody may have been done just before.
+                    return look().await.map_or(Turn::Ours(held), Turn::Done);
+                }
+                Ok(false) | Err(_) => return Turn::Ours(Lock(None)),
+            }
+            sleep(pause).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
+            if let Some(done) = look().await {
+                ::metrics::counter!(metrics::ELSEWHERE).increment(1);
+                return Turn::Done(done);
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let Some(Held { locks, key, since }) = self.0.take() else { return };
+        if since.elapsed() < OURS
+            && let Ok(runtime) = Handle::try_current()
+        {
+            // Nobody's answer waits for it.
+            runtime.spawn(async move { _ = locks.remove(&key).await });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tokio::task::yield_now;
+
+    use super::*;
+    use crate::store::Memory;
+
+    fn key() -> Key {
+        Key::new(["tile", "a"])
+    }
+
+    fn sharing() -> (Replicas, Arc<Memory>) {
+        let locks = Arc::new(Memory::new("test", 1 << 20));
+        (Replicas::sharing(locks.clone()), locks)
+    }
+
+    async fn nothing() -> Option<u8> {
+        None
+    }
+
+    async fn ours(replicas: &Replicas) -> Lock {
+        match replicas.turn(&key(), nothing).await {
+            Turn::Ours(lock) => lock,
+            Turn::Done(_) => panic!("there was nothing to be found"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_second_waits_for_the_first() {
+        let ((replicas, _), made) = (sharing(), Mutex::new(None));
+        let lock = ours(&replicas).await;
+        let first = async {
+            sleep(Duration::from_secs(1)).await;
+            *made.lock().unwrap() = Some(7);
+            drop(lock);
+        };
+        let begun = Instant::now();
+        let look = || async { *made.lock().unwrap() };
+        let key = key();
+        let ((), second) = tokio::join!(first, replicas.turn(&key, look));
+        assert!(matches!(second, Turn::Done(7)));
+        assert!(begun.elapsed() <= Duration::from_secs(1) + LONGEST_PAUSE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_first_one_that_fails_lets_the_second_go() {
+        let (replicas, locks) = sharing();
+        drop(ours(&replicas).await);
+        while locks.get_now(&Key::new(["lock", key().as_str()])).is_some() {
+            yield_now().await;
+        }
+        let begun = Instant::now();
+        assert!(ours(&replicas).await.0.is_some());
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_longer_than_a_lock_holds() {
+        let (replicas, locks) = sharing();
+        let first = ours(&replicas).await;
+        let begun = Instant::now();
+        let second = ours(&replicas).await;
+        assert!(begun.elapsed() >= HELD && begun.elapsed() <= HELD + LONGEST_PAUSE);
+        // What the first one held for too long is the second one's now.
+        drop(first);
+        yield_now().await;
+        assert!(second.0.is_some());
+        assert!(locks.get_now(&Key::new(["lock", key().as_str()])).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_made_just_before_is_not_made_again() {
+        let (replicas, _) = sharing();
+        assert!(matches!(replicas.turn(&key(), || async { Some(7) }).await, Turn::Done(7)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_others_nobody_waits() {
+        let (replicas, begun) = (Replicas::none(), Instant::now());
+        let _first = ours(&replicas).await;
+        ours(&replicas).await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+}

@@ -1,0 +1,323 @@
+//! The connection to Redis, kept by a task of its own: nobody who asks ever waits for a connection.
+//!
+//! It is the breaker, too. The first answer that does not come in time, or a connection that breaks, ends the
+//! line; until the task has a new one, on which Redis has answered, every question fails at once.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster::ClusterClientBuilder;
+use redis::cluster_async::ClusterConnection;
+use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError,
+    RedisFuture, TlsMode, Value,
+};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{info, warn};
+
+use super::PREFIX;
+use super::place::{Kind, Place, Tls};
+use crate::secret::{Reference, Secret};
+use crate::store::metrics;
+use crate::store::seldom::Seldom;
+
+/// The first pause after a line ended; each one in a row is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause: a Redis that is back is seen within ten seconds.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// After so long on one line, its end is a new story.
+const STEADY: Duration = Duration::from_secs(60);
+/// How long all the steps to a line may take together; sentinels and clusters need several.
+const CONNECTING: Duration = Duration::from_secs(10);
+/// Commands that may be on their way at once before the next one waits.
+const QUEUE: usize = 1024;
+/// Answers after which another line may lead to a node that can do it.
+const ELSEWHERE: [&str; 5] = ["CLUSTERDOWN", "LOADING", "MASTERDOWN", "NOAUTH", "READONLY"];
+
+/// How things stand with Redis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The first try is under way.
+    Connecting,
+    /// It is used.
+    Up,
+    /// It is not used at present, for this reason.
+    Down(String),
+}
+
+/// All that is needed to connect.
+pub(super) struct Plan {
+    pub(super) place: Place,
+    /// Read before each connection, so that a password may change while we run.
+    pub(super) password_file: Option<PathBuf>,
+    /// How long a connection and each answer may take.
+    pub(super) timeout: Duration,
+}
+
+/// See above.
+pub(super) struct Link {
+    shared: Arc<Shared>,
+    keeper: JoinHandle<()>,
+}
+
+struct Shared {
+    name: &'static str,
+    at: String,
+    timeout: Duration,
+    condition: Mutex<Condition>,
+    /// Tells the keeper that its line has ended.
+    ended: Notify,
+    complaints: Seldom,
+}
+
+enum Condition {
+    Connecting,
+    Up { line: Line, era: u64 },
+    Down { reason: String, era: u64 },
+}
+
+impl Link {
+    /// Begins to connect in the background.
+    pub(super) fn open(name: &'static str, plan: Plan) -> Self {
+        let shared = Arc::new(Shared {
+            name,
+            at: plan.place.to_string(),
+            timeout: plan.timeout,
+            condition: Mutex::new(Condition::Connecting),
+            ended: Notify::new(),
+            complaints: Seldom::default(),
+        });
+        metrics::up(name, 0.0);
+        let keeper = tokio::spawn(keep(Arc::clone(&shared), plan));
+        Self { shared, keeper }
+    }
+
+    /// Where Redis is, without what is secret.
+    pub(super) fn at(&self) -> &str {
+        &self.shared.at
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        match &*self.shared.condition() {
+            Condition::Connecting => Standing::Connecting,
+            Condition::Up { .. } => Standing::Up,
+            Condition::Down { reason, .. } => Standing::Down(reason.clone()),
+        }
+    }
+
+    /// The answers to some commands, or why there are none.
+    pub(super) async fn ask<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, String> {
+        let (mut line, era) = match &*self.shared.condition() {
+            Condition::Up { line, era } => (line.clone(), *era),
+            Condition::Connecting => return Err("not connected yet".to_owned()),
+            Condition::Down { reason, .. } => return Err(reason.clone()),
+        };
+        let reason = match timeout(self.shared.timeout, commands.query_async(&mut line)).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) if !ends_the_line(&error) => {
+                let reason = reason(&error, self.shared.timeout);
+                self.shared.complain(&reason);
+                return Err(reason);
+            }
+            Ok(Err(error)) => reason(&error, self.shared.timeout),
+            Err(_) => late(self.shared.timeout),
+        };
+        self.shared.end(era, &reason);
+        Err(reason)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+impl Shared {
+    fn condition(&self) -> MutexGuard<'_, Condition> {
+        self.condition.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn up(&self, line: Line) {
+        let mut condition = self.condition();
+        let era = condition.era() + 1;
+        *condition = Condition::Up { line, era };
+        metrics::up(self.name, 1.0);
+        info!(store = self.name, "Redis at `{}` answers", self.at);
+    }
+
+    fn down(&self, reason: String) {
+        self.complain(&reason);
+        let mut condition = self.condition();
+        let era = condition.era();
+        *condition = Condition::Down { reason, era };
+        metrics::up(self.name, 0.0);
+    }
+
+    /// Ends a line, once: what still comes of it has no say over the next one.
+    fn end(&self, era: u64, reason: &str) {
+        let is_current = matches!(&*self.condition(), Condition::Up { era: now, .. } if *now == era);
+        if is_current {
+            self.down(reason.to_owned());
+            self.ended.notify_one();
+        }
+    }
+
+    /// Once a minute: whoever asked goes on without, and hears nothing.
+    fn complain(&self, reason: &str) {
+        if self.complaints.is_due() {
+            warn!(store = self.name, reason, "Redis at `{}` is of no help, going on without", self.at);
+        }
+    }
+}
+
+impl Condition {
+    /// Counts lines.
+    fn era(&self) -> u64 {
+        match self {
+            Self::Connecting => 0,
+            Self::Up { era, .. } | Self::Down { era, .. } => *era,
+        }
+    }
+}
+
+/// Makes a line whenever there is none.
+async fn keep(shared: Arc<Shared>, plan: Plan) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match timeout(CONNECTING, plan.connect()).await.unwrap_or_else(|_| Err(late(CONNECTING))) {
+            Ok(line) => {
+                let begun = Instant::now();
+                shared.up(line);
+                shared.ended.notified().await;
+                if begun.elapsed() >= STEADY {
+                    pause = FIRST_PAUSE;
+                }
+            }
+            Err(reason) => shared.down(reason),
+        }
+        // Replicas that lost the same Redis do not come back at the same moment.
+        sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
+        pause = LONGEST_PAUSE.min(pause * 2);
+    }
+}
+
+impl Plan {
+    /// A line on which Redis has answered a question as it will be asked.
+    async fn connect(&self) -> Result<Line, String> {
+        let password = self.password().await?;
+        let mut line = self.line(password.as_ref()).await.map_err(|error| reason(&error, self.timeout))?;
+        let mut probe = Cmd::new();
+        probe.arg("GET").arg(format!("{PREFIX}probe"));
+        let answer = timeout(self.timeout, probe.query_async::<Value>(&mut line)).await;
+        answer.map_err(|_| late(self.timeout))?.map_err(|error| reason(&error, self.timeout))?;
+        Ok(line)
+    }
+
+    async fn password(&self) -> Result<Option<Secret>, String> {
+        let Some(file) = self.password_file.clone() else { return Ok(None) };
+        let read = || Reference::File(file).resolve("".as_ref(), &Default::default());
+        let read = tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?;
+        read.map(Some).map_err(|error| error.to_string())
+    }
+
+    async fn line(&self, password: Option<&Secret>) -> Result<Line, RedisError> {
+        let login = self.place.login(password);
+        let mut addresses = self.place.addresses().into_iter();
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.timeout))
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(QUEUE);
+        match &self.place.kind {
+            Kind::Node | Kind::Socket(_) => {
+                let address = addresses.next().expect("a place has a node");
+                let client = Client::open(address.into_connection_info()?.set_redis_settings(login))?;
+                client.get_multiplexed_async_connection_with_config(&config).await.map(Line::Node)
+            }
+            Kind::Sentinel(service) => {
+                let mut builder = SentinelClientBuilder::new(addresses, service, SentinelServerType::Master)?
+                    .set_client_to_redis_db(login.db());
+                if let Some(user) = login.username() {
+                    builder = builder.set_client_to_redis_username(user);
+                }
+                if let Some(password) = login.password() {
+                    builder = builder.set_client_to_redis_password(password);
+                }
+                if self.place.tls == Tls::On {
+                    builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
+                }
+                builder.build()?.get_async_connection_with_config(&config).await.map(Line::Node)
+            }
+            Kind::Cluster => {
+                let nodes = addresses
+                    .map(|address| Ok(address.into_connection_info()?.set_redis_settings(login.clone())))
+                    .collect::<Result<Vec<_>, RedisError>>()?;
+                // One more try where a slot has moved; who waits in vain has the timeout of his question.
+                let builder = ClusterClientBuilder::new(nodes).retries(1).connection_timeout(self.timeout);
+                let client = builder.response_timeout(CONNECTING).build()?;
+                client.get_async_connection().await.map(|line| Line::Cluster(Box::new(line)))
+            }
+        }
+    }
+}
+
+fn late(limit: Duration) -> String {
+    format!("no answer within {} ms", limit.as_millis())
+}
+
+/// What Redis says, in its own words but for those about credentials, which come in several.
+fn reason(error: &RedisError, limit: Duration) -> String {
+    let is_unknown = error.kind() == ErrorKind::AuthenticationFailed
+        || error.code().is_some_and(|code| matches!(code, "NOAUTH" | "WRONGPASS"));
+    match error {
+        _ if is_unknown => "it wants another user name or password".to_owned(),
+        error if error.is_timeout() => late(limit),
+        error => error.to_string(),
+    }
+}
+
+fn ends_the_line(error: &RedisError) -> bool {
+    error.is_io_error()
+        || error.is_unrecoverable_error()
+        || error.code().is_some_and(|code| ELSEWHERE.contains(&code))
+}
+
+/// A connection, to one node or to as many as a cluster has. Clones share it.
+#[derive(Clone)]
+enum Line {
+    Node(MultiplexedConnection),
+    Cluster(Box<ClusterConnection>),
+}
+
+impl ConnectionLike for Line {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::Node(line) => line.req_packed_command(cmd),
+            Self::Cluster(line) => line.req_packed_command(cmd),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::Node(line) => line.req_packed_commands(pipeline, offset, count),
+            Self::Cluster(line) => line.req_packed_commands(pipeline, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::Node(line) => line.get_db(),
+            Self::Cluster(line) => line.get_db(),
+        }
+    }
+}
