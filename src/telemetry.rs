@@ -15,6 +15,8 @@ pub const HTTP_REQUESTS: &str = "loggia_http_requests_total";
 pub const HTTP_SECONDS: &str = "loggia_http_request_duration_seconds";
 /// Counter: bytes of answers' bodies by `route`, as they left (after compression).
 pub const HTTP_BYTES: &str = "loggia_http_response_bytes_total";
+/// Counter: answers that were given before and given again as they were.
+pub const HTTP_WARM: &str = "loggia_http_warm_total";
 /// Counter: requests refused because too many were running.
 pub const HTTP_SHED: &str = "loggia_http_shed_total";
 /// Counter: requests that ended in a panic.

@@ -15,6 +15,7 @@ use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use metrics::Counter;
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 use tower::Service;
@@ -27,6 +28,7 @@ use super::stack::Outer;
 use super::weight::Scales;
 use super::{Body, Client, Proxies, Stack};
 use crate::serve::gate::{Gate, Standing};
+use crate::telemetry::HTTP_WARM;
 
 /// What an answer takes beside its body: its head, its name, the cache's own tables.
 const HEAD: u64 = 2048;
@@ -85,6 +87,7 @@ struct Answer {
     standing: Standing,
     head: Head,
     counts: Counts,
+    warm: Counter,
 }
 
 #[derive(Clone, Debug)]
@@ -135,7 +138,8 @@ impl Warm {
         let source = res.extensions().get().cloned();
         let head = Head::new(class, source, StatusCode::OK);
         let counts = Counts::of(&head);
-        self.answers.insert(asked, Arc::new(Answer { headers, body, standing, head, counts }));
+        let warm = metrics::counter!(HTTP_WARM);
+        self.answers.insert(asked, Arc::new(Answer { headers, body, standing, head, counts, warm }));
     }
 }
 
@@ -170,6 +174,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Option<&'a He
 
 impl Answer {
     fn again(&self, req: &Request<Body>, body: Body, proxies: &Proxies) -> Response<Body> {
+        self.warm.increment(1);
         let id = request_id::random();
         let mut line = Line::of(req, || (id.clone(), Client::of(req, proxies)));
         let mut res = Response::new(body);

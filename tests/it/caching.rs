@@ -321,6 +321,8 @@ async fn a_warm_answer_is_the_first_one_again() {
         assert_eq!(ask(Request::builder().method("POST")).await.status(), StatusCode::METHOD_NOT_ALLOWED);
     }
     assert_eq!(counts.of("loggia_http_requests_total"), 10);
+    // The second plain request of each, and the conditional one.
+    assert_eq!(counts.of("loggia_http_warm_total"), 4);
     assert_eq!(counts.of(RENDERS), 1);
 }
 
