@@ -83,6 +83,9 @@ impl Trimmer {
             }
             rest = after;
         }
+        if size.0 > full.0 || size.1 > full.1 {
+            return Err(damaged());
+        }
         let head = &tile[..tile.len() - rest.len()];
         let mut out = Vec::with_capacity(tile.len());
         out.extend_from_slice(head);
