@@ -30,8 +30,8 @@ use super::{Body, Client, Proxies, Stack};
 use crate::serve::gate::{Gate, Standing};
 use crate::telemetry::HTTP_WARM;
 
-/// What an answer takes beside its body: its head, its name, the cache's own tables.
-const HEAD: u64 = 2048;
+/// What an answer takes beside what is written in it and asked for it: structures, the cache's own tables.
+const BESIDE: u64 = 1024;
 /// How large most answers are. Only the size of the cache's tables is derived from it.
 const USUAL: u64 = 16 << 10;
 /// An answer larger than one in so many parts of the room would push out too much else.
@@ -95,8 +95,15 @@ struct ByWeight;
 
 impl Weighter<Asked, Arc<Answer>> for ByWeight {
     fn weight(&self, asked: &Asked, answer: &Arc<Answer>) -> u64 {
-        HEAD + (asked.path.len() + answer.body.len()) as u64
+        let headers = answer.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+        BESIDE + (written(asked) + headers.sum::<usize>() + answer.body.len()) as u64
     }
+}
+
+/// Bytes of what was asked. Much of the path stands in what the decision rests on, too.
+fn written(asked: &Asked) -> usize {
+    let forms = [&asked.accept, &asked.encoding].into_iter().flatten().map(HeaderValue::len);
+    2 * asked.path.len() + forms.sum::<usize>()
 }
 
 impl Warm {
@@ -237,5 +244,45 @@ impl Service<Request<Body>> for Front {
             warm.keep(asked, &mut res);
             Ok(res)
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(headers: &[(&'static str, &str)]) -> Option<Asked> {
+        let mut req = Request::get("/iiif/3/image/maps/a/info.json").body(Body::empty()).unwrap();
+        for (name, value) in headers {
+            req.headers_mut().append(*name, value.parse().unwrap());
+        }
+        AskedNow::plainly(&req).map(|asked| asked.kept())
+    }
+
+    #[test]
+    fn only_plain_requests_are_answered_so() {
+        let host = ("host", "a");
+        for (name, headers, plain) in [
+            ("a viewer's", vec![host, ("accept", "*/*"), ("accept-encoding", "gzip")], true),
+            ("with conditions", vec![host, ("if-none-match", "\"x\"")], true),
+            ("without a host", vec![], false),
+            ("with two", vec![host, host], false),
+            ("with a token", vec![host, ("authorization", "Bearer x")], false),
+            ("with a cookie", vec![host, ("cookie", "a=b")], false),
+            ("with a body", vec![host, ("content-length", "3")], false),
+            ("with a name", vec![host, ("x-request-id", "7")], false),
+            ("of two minds", vec![host, ("accept", "a/b"), ("accept", "c/d")], false),
+        ] {
+            assert_eq!(asked(&headers).is_some(), plain, "{name}");
+        }
+    }
+
+    /// What a client may make long takes room that is counted.
+    #[test]
+    fn wishes_of_any_length_are_weighed() {
+        let long = "x".repeat(60_000);
+        let short = asked(&[("host", "a"), ("accept", "*/*")]).unwrap();
+        let long = asked(&[("host", "a"), ("accept", &long)]).unwrap();
+        assert!(written(&long) > written(&short) + 59_000);
     }
 }
