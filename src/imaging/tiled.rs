@@ -3,7 +3,7 @@
 use std::io::{Read, SeekFrom};
 use std::ops::{Range, RangeInclusive};
 
-use super::jpeg::Trimmer;
+use super::jpeg::{self, Trimmer};
 use super::orient::Orientation;
 use super::pyramid::{Place, Shape};
 use super::sniff::Layout;
@@ -55,8 +55,8 @@ pub struct Lift<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Edge {
     None,
-    /// All but so many rows.
-    Lower(u16),
+    /// All but so many rows, in tiles of this width.
+    Lower(u16, u16),
     /// All but so many columns and rows.
     Right(u16, u16),
 }
@@ -100,7 +100,7 @@ impl Tiled {
         let tile = self.shape.tile;
         let edge = match (rect.width as u16, rect.height as u16) {
             (width, height) if rect.width < tile => Edge::Right(width, height),
-            (_, height) if rect.height < tile => Edge::Lower(height),
+            (width, height) if rect.height < tile => Edge::Lower(width, height),
             _ => Edge::None,
         };
         let able = length > 0 && (!matches!(edge, Edge::Right(..)) || tiles.trimmer.is_some());
@@ -199,24 +199,9 @@ impl Lift<'_> {
             (Edge::Right(width, height), Some(trimmer)) => file.extend(trimmer.trim(own, (width, height))?),
             _ => file.extend_from_slice(own),
         }
-        if let Edge::Lower(rows) = self.edge {
-            let at = height(own).ok_or_else(|| ImagingError::unsupported("such a frame of a tile"))?;
-            file[before.len() + at..][..2].copy_from_slice(&rows.to_be_bytes());
+        if let Edge::Lower(width, height) = self.edge {
+            jpeg::resize(&mut file[before.len()..], (width, height))?;
         }
         Ok(file)
-    }
-}
-
-/// Where the number of rows stands in a stream of segments: in the frame, before any scan.
-fn height(segments: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        let [0xff, marker, high, low] = *segments.get(at..at + 4)?.first_chunk()? else { return None };
-        match marker {
-            // Baseline and extended; in a progressive frame rows cannot just be left out.
-            0xc0 | 0xc1 => return (at + 7 <= segments.len()).then_some(at + 5),
-            0xc2..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf | 0xda => return None,
-            _ => at += 2 + usize::from(u16::from_be_bytes([high, low])),
-        }
     }
 }

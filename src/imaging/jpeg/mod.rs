@@ -38,4 +38,4 @@ pub(super) use checkpoint::{Checkpoints, cost as cost_of_checkpoints};
 pub use fuzz::fuzz;
 pub(super) use layout::Scale;
 pub(super) use rows::{Jpeg, cost};
-pub(super) use trim::Trimmer;
+pub(super) use trim::{Trimmer, resize};

@@ -11,27 +11,51 @@ pub(super) struct Tables {
     others: [Option<(Table, Strides)>; 4],
 }
 
+/// One table of a segment of Huffman tables (*ITU T.81, B.2.4.2*).
+pub(super) struct Codes<'a> {
+    /// 0: for first coefficients; 1: for all others.
+    pub(super) class: u8,
+    /// Up to 3.
+    pub(super) number: usize,
+    /// How many codes there are of each length.
+    pub(super) counts: &'a [u8; 16],
+    /// What they stand for.
+    pub(super) symbols: &'a [u8],
+}
+
+impl<'a> Codes<'a> {
+    /// Takes the next table out of a segment.
+    pub(super) fn next(body: &mut &'a [u8]) -> Result<Option<Self>, ImagingError> {
+        let half = || ImagingError::broken("a JPEG with half a Huffman table");
+        let Some((head, rest)) = body.split_first() else { return Ok(None) };
+        let (counts, rest) = rest.split_first_chunk::<16>().ok_or_else(half)?;
+        let total = counts.iter().map(|count| usize::from(*count)).sum();
+        let (symbols, rest) = rest.split_at_checked(total).ok_or_else(half)?;
+        *body = rest;
+        match (head >> 4, usize::from(head & 15)) {
+            (class @ 0..=1, number @ 0..=3) => Ok(Some(Self { class, number, counts, symbols })),
+            (0..=1, _) => Err(ImagingError::broken("a JPEG with more than four Huffman tables")),
+            _ => Err(impossible()),
+        }
+    }
+}
+
+fn impossible() -> ImagingError {
+    ImagingError::broken("a JPEG with an impossible Huffman table")
+}
+
 impl Tables {
     /// Takes in a segment of Huffman tables.
     pub(super) fn codes(&mut self, mut body: &[u8]) -> Result<(), ImagingError> {
-        let half = || ImagingError::broken("a JPEG with half a Huffman table");
-        while let Some((head, rest)) = body.split_first() {
-            let (counts, rest) = rest.split_first_chunk::<16>().ok_or_else(half)?;
-            let total = counts.iter().map(|count| usize::from(*count)).sum();
-            let (symbols, rest) = rest.split_at_checked(total).ok_or_else(half)?;
-            body = rest;
+        while let Some(Codes { class, number, counts, symbols }) = Codes::next(&mut body)? {
             let table = Table::new(counts, symbols)?;
-            let number = usize::from(head & 15);
-            if number > 3 {
-                return Err(ImagingError::broken("a JPEG with more than four Huffman tables"));
-            }
-            match head >> 4 {
+            match class {
                 0 if table.has_sizes_only() => self.first[number] = Some(table),
-                1 => {
+                0 => return Err(impossible()),
+                _ => {
                     let strides = Strides::new(&table);
                     self.others[number] = Some((table, strides));
                 }
-                _ => return Err(ImagingError::broken("a JPEG with an impossible Huffman table")),
             }
         }
         Ok(())

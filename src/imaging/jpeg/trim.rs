@@ -8,6 +8,7 @@ use std::fmt;
 use super::bits::Bits;
 use super::huffman::Table;
 use super::stream::damaged;
+use super::tables::Codes;
 use crate::imaging::ImagingError;
 
 /// The tables of many tiles.
@@ -47,18 +48,12 @@ impl Trimmer {
     }
 
     fn codes(&mut self, mut body: &[u8]) -> Option<()> {
-        while let Some((head, rest)) = body.split_first() {
-            let (counts, rest) = rest.split_first_chunk::<16>()?;
-            let total = counts.iter().map(|count| usize::from(*count)).sum();
-            let (symbols, rest) = rest.split_at_checked(total)?;
-            let table = Table::new(counts, symbols).ok()?;
-            let number = usize::from(head & 15);
-            match head >> 4 {
-                0 => *self.first.get_mut(number)? = Some((table, sizes(counts, symbols))),
-                1 => *self.others.get_mut(number)? = Some(table),
-                _ => return None,
+        while let Some(codes) = Codes::next(&mut body).ok()? {
+            let table = Table::new(codes.counts, codes.symbols).ok()?;
+            match codes.class {
+                0 => self.first[codes.number] = Some((table, sizes(&codes))),
+                _ => self.others[codes.number] = Some(table),
             }
-            body = rest;
         }
         Some(())
     }
@@ -89,7 +84,7 @@ impl Trimmer {
         let head = &tile[..tile.len() - rest.len()];
         let mut out = Vec::with_capacity(tile.len());
         out.extend_from_slice(head);
-        resize(&mut out, size).ok_or_else(damaged)?;
+        resize(&mut out, size)?;
         let units = |side: u16, unit: u32| u32::from(side).div_ceil(8 * unit);
         let across = units(full.0, unit.0);
         let kept = (units(size.0, unit.0), units(size.1, unit.1));
@@ -199,27 +194,31 @@ fn scan(body: &[u8], components: &mut [Component]) -> Result<(), ImagingError> {
     if components.is_empty() { Err(damaged()) } else { Ok(()) }
 }
 
-/// Writes another size into the frame.
-fn resize(head: &mut [u8], (width, height): (u16, u16)) -> Option<()> {
+/// Writes another size into the frame, which stands before any scan: fewer rows need nothing else. `Unsupported` where
+/// a frame's rows cannot just be left out, as in a progressive one.
+pub(in crate::imaging) fn resize(
+    segments: &mut [u8],
+    (width, height): (u16, u16),
+) -> Result<(), ImagingError> {
     let mut at = 0;
-    loop {
-        let (marker, body, _) = segment(head.get(at..)?)?;
+    while let Some((marker, body, _)) = segments.get(at..).and_then(segment) {
         let length = body.len();
         if matches!(marker, 0xc0 | 0xc1) {
-            let sides = head.get_mut(at + 5..at + 9)?;
+            let sides = segments.get_mut(at + 5..at + 9).ok_or_else(damaged)?;
             sides[..2].copy_from_slice(&height.to_be_bytes());
             sides[2..].copy_from_slice(&width.to_be_bytes());
-            return Some(());
+            return Ok(());
         }
         at += 4 + length;
     }
+    Err(unsupported())
 }
 
 /// Codes by what they stand for (*ITU T.81, C.2*).
-fn sizes(counts: &[u8; 16], symbols: &[u8]) -> Sizes {
+fn sizes(codes: &Codes<'_>) -> Sizes {
     let mut sizes = [None; 16];
-    let (mut code, mut symbols) = (0_u32, symbols.iter());
-    for (length, count) in (1..).zip(counts) {
+    let (mut code, mut symbols) = (0_u32, codes.symbols.iter());
+    for (length, count) in (1..).zip(codes.counts) {
         for symbol in symbols.by_ref().take(usize::from(*count)) {
             if let Some(size) = sizes.get_mut(usize::from(*symbol)) {
                 *size = Some((code as u16, length));
