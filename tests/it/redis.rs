@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use http::StatusCode;
 use loggia::serve::metrics::{ASKED, ELSEWHERE, PROBES, RENDERS};
 use tokio::net::TcpListener;
-use tokio::time::sleep;
+use tokio::task::yield_now;
 
 use crate::support::archive::{Archive, Page};
 use crate::support::counts::Counts;
@@ -28,7 +28,7 @@ fn section(url: &str) -> String {
 async fn gateway(settings: &str) -> TestGateway {
     let gateway = TestGateway::start(settings).await;
     while gateway.get("/ready").await.status() != StatusCode::OK {
-        sleep(Duration::from_millis(1)).await;
+        yield_now().await;
     }
     gateway
 }
@@ -57,7 +57,7 @@ async fn two_gateways_do_one_thing_once() {
     let mut first = Box::pin(one.image(PICTURE));
     while archive.dam.asked(FILE) < 2 {
         assert!((&mut first).now_or_never().is_none());
-        sleep(Duration::from_millis(1)).await;
+        yield_now().await;
     }
     let mut second = Box::pin(other.image(PICTURE));
     assert!((&mut second).now_or_never().is_none());
