@@ -1,4 +1,5 @@
-//! How long the gateway takes: to understand an address, to answer from memory, to make a tile.
+//! How long the gateway takes: to understand an address, to answer from memory, to make a tile of a master that it sees
+//! for the first time, and of one that has a pyramid.
 
 mod setup;
 
@@ -6,7 +7,7 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use http::Request;
 use http::header::ACCEPT_ENCODING;
 use loggia::iiif::address::Address;
@@ -22,6 +23,7 @@ fn everything(criterion: &mut Criterion) {
     let gateway = Gateway::start();
     warm(criterion, &gateway);
     cold(criterion, &gateway);
+    drawn(criterion, &gateway);
 }
 
 fn routes(criterion: &mut Criterion) {
@@ -56,26 +58,43 @@ fn warm(criterion: &mut Criterion, gateway: &Gateway) {
     });
 }
 
-/// Pictures that nobody asked for before: another region each time, so that no cache has them.
+/// The first question about a master that nobody asked about before, nothing in any cache, and no pyramid. What it sets
+/// going is waited for, but not measured.
 fn cold(criterion: &mut Criterion, gateway: &Gateway) {
     let mut group = criterion.benchmark_group("cold");
-    group.sample_size(20).measurement_time(Duration::from_secs(15));
+    group.sample_size(10).sampling_mode(SamplingMode::Flat).measurement_time(Duration::from_secs(3));
+    let whole = format!("0,0,{},{}/512,/0/default.jpg", MASTER.0, MASTER.1);
+    for (name, parameters) in [
+        ("tile of 512 x 512 at full size", "3072,2048,512,512/512,512/0/default.jpg"),
+        ("the whole picture at 512 pixels", whole.as_str()),
+    ] {
+        group.bench_function(name, |bench| {
+            bench.iter_custom(|times| (0..times).map(|_| gateway.time_of_a_first(parameters)).sum());
+        });
+    }
+    group.finish();
+}
+
+/// Another region of one master each time, so that no cache has it, off the grid of its pyramid.
+fn drawn(criterion: &mut Criterion, gateway: &Gateway) {
+    let mut group = criterion.benchmark_group("drawn from a pyramid");
+    group.sample_size(20);
     let turn = Cell::new(0_u32);
     let next = || turn.replace(turn.get() + 1);
-    let image = |parameters: String| Request::get(format!("/iiif/3/image/bench/master.jpg/{parameters}"));
-
+    let master = gateway.with_pyramid();
+    let image = |parameters: String| Request::get(format!("{master}/{parameters}"));
     // Steps without a common factor lead everywhere in the picture before they lead anywhere twice.
     let tile = || {
-        let (x, y) = (next() * 1361 % (MASTER.0 - 512), next() * 977 % (MASTER.1 - 512));
+        let (x, y) = (1 + next() * 1361 % (MASTER.0 - 513), 1 + next() * 977 % (MASTER.1 - 513));
         image(format!("{x},{y},512,512/512,512/0/default.jpg"))
     };
     gateway.check(tile(), "image/jpeg");
     group.bench_function("tile of 512 x 512 at full size", |bench| {
         bench.to_async(&gateway.runtime).iter(|| gateway.get(tile()));
     });
-    let whole = || image(format!("0,0,{},{}/512,/0/default.jpg", MASTER.0 - next() % 2000, MASTER.1));
+    let whole = || image(format!("0,0,{},{}/512,/0/default.jpg", MASTER.0 - 1 - next() % 2000, MASTER.1));
     gateway.check(whole(), "image/jpeg");
-    group.bench_function("the whole picture at 512 pixels", |bench| {
+    group.bench_function("nearly the whole picture at 512 pixels", |bench| {
         bench.to_async(&gateway.runtime).iter(|| gateway.get(whole()));
     });
     group.finish();

@@ -1,13 +1,14 @@
 //! What the benchmarks measure: a gateway over a folder of pictures that are drawn here.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
 use http::request::Builder;
-use http::{Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 use loggia::clock::FixedClock;
@@ -27,7 +28,9 @@ pub(crate) const PAGES: u32 = 400;
 pub(crate) struct Gateway {
     pub(crate) runtime: Runtime,
     stack: Front,
-    _dir: TempDir,
+    /// How many links to the large master there are: each is a master of its own.
+    links: Cell<u32>,
+    dir: TempDir,
 }
 
 impl Gateway {
@@ -40,7 +43,45 @@ impl Gateway {
         let runtime = Runtime::new().expect("a runtime starts");
         let clock = Arc::new(FixedClock::at(SystemTime::now()));
         let stack = runtime.block_on(async { assemble::in_process(&settings, clock) });
-        Self { runtime, stack: stack.expect("the settings are right"), _dir: dir }
+        Self { runtime, stack: stack.expect("the settings are right"), links: Cell::new(0), dir }
+    }
+
+    /// How long the first question about a master takes. Returns when its pyramid is made.
+    pub(crate) fn time_of_a_first(&self, parameters: &str) -> Duration {
+        let master = self.link();
+        let begun = Instant::now();
+        let res = self.runtime.block_on(self.get(Request::get(format!("{master}/{parameters}"))));
+        let taken = begun.elapsed();
+        assert_eq!(res.headers()[CONTENT_TYPE], "image/jpeg");
+        self.wait_for_pyramids();
+        taken
+    }
+
+    /// The address of a master that has a pyramid.
+    pub(crate) fn with_pyramid(&self) -> String {
+        let master = self.link();
+        self.runtime.block_on(self.get(Request::get(format!("{master}/full/100,/0/default.jpg"))));
+        self.wait_for_pyramids();
+        master
+    }
+
+    /// Another master, of a folder of its own: in one that was read already it would not be seen at once.
+    fn link(&self) -> String {
+        let number = self.links.replace(self.links.get() + 1);
+        let masters = self.dir.path().join("masters");
+        let folder = masters.join(format!("links-{number}"));
+        std::fs::create_dir(&folder).expect("there is room for a folder");
+        std::fs::hard_link(masters.join("master.jpg"), folder.join("a.jpg"))
+            .expect("files can have two names");
+        format!("/iiif/3/image/bench/links-{number}%2Fa.jpg")
+    }
+
+    /// One for each link that was asked for, and one for the master itself.
+    fn wait_for_pyramids(&self) {
+        let wanted = self.links.get() as usize + 1;
+        while pyramids(&self.dir.path().join("cache/pyramids")) < wanted {
+            std::thread::yield_now();
+        }
     }
 
     /// Asks and takes the whole answer; a benchmark of an error page would be worth nothing.
@@ -60,6 +101,13 @@ impl Gateway {
         assert!(found.starts_with(content_type), "{found}");
         res.into_body()
     }
+}
+
+/// How many files there are that are no drafts.
+fn pyramids(dir: &Path) -> usize {
+    let folders = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let folders = folders.filter(|folder| folder.file_name() != "drafts");
+    folders.filter_map(|folder| std::fs::read_dir(folder.path()).ok()).map(Iterator::count).sum()
 }
 
 /// Draws the pictures and writes the settings beside them.
