@@ -77,11 +77,6 @@ where
         tokio::spawn(landing);
     }
 
-    /// How much work is under way.
-    pub fn count(&self) -> usize {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
     fn depart<F>(&self, key: K, work: F) -> Landing<V>
     where
         F: Future<Output = Result<V, ServeError>> + Send + 'static,
@@ -162,7 +157,7 @@ mod tests {
         }
         let waiting = flights.join("a", || async { Err(ServeError::Busy) });
         tokio::task::yield_now().await;
-        assert_eq!((flights.count(), runs.load(Ordering::SeqCst)), (2, 2));
+        assert_eq!((flights.running.lock().unwrap().len(), runs.load(Ordering::SeqCst)), (2, 2));
         go.notify_waiters();
         assert_eq!(waiting.await.unwrap(), 7);
     }

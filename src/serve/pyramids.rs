@@ -153,12 +153,7 @@ impl Pyramids {
 
     /// The pyramid that serves a grant, if there is one.
     pub async fn get(&self, grant: &Grant) -> Option<Arc<Tiles>> {
-        let key = grant.pyramid()?;
-        let tiles = match self.shared.open.get(&key) {
-            Some(tiles) => tiles,
-            None if self.shared.files.holds(&key) => self.shared.reopen(grant, key).await?,
-            None => return None,
-        };
+        let tiles = self.shared.find(grant, &grant.pyramid()?).await?;
         tiles.serves(&grant.job).then_some(tiles)
     }
 
@@ -197,7 +192,6 @@ impl Pyramids {
         let shared = &self.shared;
         if shared.files.is_scanned() && !shared.files.holds(&key) && !shared.rests(&key) {
             self.building.begin(key.clone(), QUEUE, || Arc::clone(shared).make(grant.clone(), key));
-            ::metrics::gauge!(metrics::PYRAMIDS_WAITING).set(self.building.count() as f64);
         }
     }
 
@@ -207,8 +201,13 @@ impl Pyramids {
         if self.shared.rests(&key) {
             return None;
         }
-        let work = || Arc::clone(&self.shared).make(grant.clone(), key.clone());
-        let tiles = self.building.join(key.clone(), work).await.ok()?;
+        let tiles = match self.shared.find(grant, &key).await {
+            Some(tiles) => tiles,
+            None => {
+                let work = || Arc::clone(&self.shared).make(grant.clone(), key.clone());
+                self.building.join(key.clone(), work).await.ok()?
+            }
+        };
         tiles.serves(&grant.job).then_some(tiles)
     }
 }
@@ -224,24 +223,33 @@ impl Shared {
         }
     }
 
-    async fn reopen(&self, grant: &Grant, key: Key) -> Option<Arc<Tiles>> {
-        let file = self.files.open(&key).await.ok()??;
-        let spec = grant.spec(&key);
+    /// What is open, or lies on the disk.
+    async fn find(&self, grant: &Grant, key: &Key) -> Option<Arc<Tiles>> {
+        match self.open.get(key) {
+            Some(tiles) => Some(tiles),
+            None if self.files.holds(key) => self.reopen(grant, key).await,
+            None => None,
+        }
+    }
+
+    async fn reopen(&self, grant: &Grant, key: &Key) -> Option<Arc<Tiles>> {
+        let file = self.files.open(key).await.ok()??;
+        let spec = grant.spec(key);
         let opened = tokio::task::spawn_blocking(move || {
             Pyramid::open(&file, &spec).map(|pyramid| pyramid.map(|pyramid| Tiles::own(pyramid, file)))
         });
         let Ok(Ok(Some(tiles))) = opened.await else {
             tracing::warn!(source = %grant.source.name, media = %grant.media, "dropping a damaged pyramid");
-            self.forget(&key).await;
+            self.forget(key).await;
             return None;
         };
         let tiles = Arc::new(tiles);
-        self.open.insert(key, Arc::clone(&tiles));
+        self.open.insert(key.clone(), Arc::clone(&tiles));
         Some(tiles)
     }
 
     async fn make(self: Arc<Self>, grant: Grant, key: Key) -> Result<Arc<Tiles>, ServeError> {
-        let begun = Instant::now();
+        let (begun, _waiting) = (Instant::now(), Waiting::begun());
         let built = self.build(&grant, &key).await.map(Arc::new);
         let outcome = if built.is_ok() { "made" } else { "failed" };
         ::metrics::counter!(metrics::PYRAMIDS, "outcome" => outcome).increment(1);
@@ -261,22 +269,39 @@ impl Shared {
     async fn build(&self, grant: &Grant, key: &Key) -> Result<Tiles, ServeError> {
         let failed = |error| ServeError::from_imaging(&grant.source.name, grant.media.as_str(), error);
         let turn = self.pool.background().await;
-        let mut master = self.originals.open(&grant.source, &grant.media, &grant.version).await?.reader();
-        let (limits, spec) = (self.limits, grant.spec(key));
-        let shape = spec.shape;
-        let admitted = tokio::task::spawn_blocking(move || {
-            let header = imaging::header(&mut *master, &limits)?;
-            Ok((pyramid::admit(&header, &shape, &limits)?, header, master))
-        });
-        let (cost, header, master) = admitted.await.map_err(ServeError::internal)?.map_err(failed)?;
+        let original = self.originals.open(&grant.source, &grant.media, &grant.version).await?;
+        let state = original.state().map_err(|error| failed(error.into()))?;
+        let (mut master, limits, spec) = (original.reader(), self.limits, grant.spec(key));
+        let read = move || Ok((imaging::header(&mut *master, &limits)?, master));
+        let (header, master) = self.pool.run(imaging::HEADER_COST, read).await.map_err(failed)?;
+        let cost = pyramid::admit(&header, &spec.shape, &limits).map_err(failed)?;
         let hints = self.originals.hints(&grant.source, &grant.media, &grant.version, &header);
         let mut draft = self.files.create(key).await.map_err(ServeError::internal)?.into_writer();
         let built = turn.run(cost, move |breathe| {
-            let pyramid = pyramid::build(master, spec, &limits, &hints, &mut draft, breathe)?;
+            let pyramid = pyramid::build(master, &header, spec, &limits, &hints, &mut draft, breathe)?;
             Ok((pyramid, draft))
         });
         let (pyramid, draft) = built.await.map_err(failed)?;
+        if original.state().ok() != Some(state) {
+            return Err(failed(ImagingError::Broken("it changed while it was read".into())));
+        }
         let file = draft.commit().await.map_err(ServeError::internal)?;
         Ok(Tiles::own(pyramid, file))
+    }
+}
+
+/// A master that waits for its pyramid, as long as it does.
+struct Waiting;
+
+impl Waiting {
+    fn begun() -> Self {
+        ::metrics::gauge!(metrics::PYRAMIDS_WAITING).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        ::metrics::gauge!(metrics::PYRAMIDS_WAITING).decrement(1.0);
     }
 }

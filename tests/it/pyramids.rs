@@ -4,16 +4,23 @@ use std::fs;
 
 use http::StatusCode;
 use http::header::ETAG;
-use loggia::serve::metrics::{PYRAMIDS, RENDERS};
+use loggia::serve::metrics::{PYRAMIDS, PYRAMIDS_WAITING, RENDERS};
 
 use crate::support::counts::Counts;
 use crate::support::gateway::{TestGateway, files_below};
-use crate::support::masters::{COLOURS, MIDDLES, Masters, fixture, quarters};
+use crate::support::masters::{COLOURS, MIDDLES, Masters, fixture, quarters, transparent};
 
 const MAP: &str = "/iiif/3/image/maps/a.png";
 
 fn tile(region: &str, size: &str) -> String {
     format!("{MAP}/{region}/{size}/0/default.jpg")
+}
+
+/// A gateway before a master that is larger than a tile.
+async fn map() -> (Masters, TestGateway) {
+    let masters = Masters::with([("a.png", quarters(1900, 1300))]);
+    let gateway = TestGateway::start(&masters.source("maps", "")).await;
+    (masters, gateway)
 }
 
 /// Waits until so many pyramids were made, or could not be.
@@ -26,8 +33,7 @@ async fn made(counts: &Counts, pyramids: u64) {
 #[tokio::test]
 async fn after_the_first_touch_tiles_are_looked_up() {
     let counts = Counts::start();
-    let masters = Masters::with([("a.png", quarters(1900, 1300))]);
-    let gateway = TestGateway::start(&masters.source("maps", "")).await;
+    let (_masters, gateway) = map().await;
     let first = gateway.image(&tile("0,0,512,512", "512,512")).await;
     assert_eq!(counts.of(RENDERS), 1);
     made(&counts, 1).await;
@@ -51,8 +57,7 @@ async fn after_the_first_touch_tiles_are_looked_up() {
 #[tokio::test]
 async fn what_is_off_the_grid_is_drawn_from_tiles() {
     let counts = Counts::start();
-    let masters = Masters::with([("a.png", quarters(1900, 1300))]);
-    let gateway = TestGateway::start(&masters.source("maps", "")).await;
+    let (_masters, gateway) = map().await;
     gateway.image(&tile("0,0,512,512", "512,512")).await;
     made(&counts, 1).await;
     for (request, width, height) in [
@@ -74,8 +79,7 @@ async fn what_is_off_the_grid_is_drawn_from_tiles() {
 #[tokio::test]
 async fn a_pyramid_is_found_again_after_a_restart() {
     let counts = Counts::start();
-    let masters = Masters::with([("a.png", quarters(1900, 1300))]);
-    let gateway = TestGateway::start(&masters.source("maps", "")).await;
+    let (_masters, gateway) = map().await;
     gateway.image(&tile("full", "300,")).await;
     made(&counts, 1).await;
     let before = gateway.image(&tile("512,512,512,512", "512,512")).await;
@@ -90,8 +94,7 @@ async fn a_pyramid_is_found_again_after_a_restart() {
 #[tokio::test]
 async fn a_damaged_pyramid_is_dropped_and_made_again() {
     let counts = Counts::start();
-    let masters = Masters::with([("a.png", quarters(1900, 1300))]);
-    let gateway = TestGateway::start(&masters.source("maps", "")).await;
+    let (_masters, gateway) = map().await;
     gateway.image(&tile("full", "300,")).await;
     made(&counts, 1).await;
     let files = files_below(&gateway.cache().join("pyramids"));
@@ -157,6 +160,22 @@ async fn a_master_that_is_a_pyramid_lends_its_tiles() {
     assert_eq!(info["width"], 384);
     assert_eq!(tile("128,128,64,64", "64,64").await.width, 64);
     assert_eq!(counts.of(PYRAMIDS), 0);
+}
+
+/// A pyramid has no transparency: where the master is too large besides, the answer is that, and no second pyramid.
+#[tokio::test]
+async fn a_pyramid_that_cannot_serve_is_not_made_again() {
+    let counts = Counts::start();
+    let masters = Masters::with([("a.png", transparent(5000, 5000))]);
+    let limits = "[limits]\nmemory = '100MiB'\n";
+    let gateway = TestGateway::start(&format!("{limits}{}", masters.source("maps", ""))).await;
+    for width in [300, 310, 320] {
+        let status = gateway.get(&format!("{MAP}/full/{width},/0/default.png")).await.status();
+        assert_eq!(status, StatusCode::NOT_IMPLEMENTED);
+    }
+    assert_eq!(counts.of(PYRAMIDS), 1);
+    assert_eq!(counts.of(PYRAMIDS_WAITING), 0);
+    assert_eq!(gateway.image(&tile("full", "300,")).await.width, 300);
 }
 
 #[tokio::test]

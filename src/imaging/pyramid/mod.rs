@@ -9,7 +9,7 @@ use std::iter;
 use super::colour::ToScreen;
 use super::decode::{self, Bands};
 use super::orient::Orientation;
-use super::{Header, Hints, ImagingError, Job, Limits, Master, pipeline, scale, sniff};
+use super::{Header, Hints, ImagingError, Job, Limits, Master, pipeline, scale};
 use build::Builder;
 
 mod build;
@@ -39,21 +39,21 @@ pub fn admit(header: &Header, shape: &Shape, limits: &Limits) -> Result<u64, Ima
     if cost > limits.memory { Err(ImagingError::too_much_memory(cost, limits.memory)) } else { Ok(cost) }
 }
 
-/// Draws the pyramid of a master into `sink`. After each band of rows `breathe` is asked whether to go on.
+/// Draws the pyramid of a master with this header into `sink`. After each band of rows `breathe` is asked whether to go on.
 pub fn build(
-    mut master: Box<dyn Master>,
+    master: Box<dyn Master>,
+    header: &Header,
     spec: Spec,
     limits: &Limits,
     hints: &Hints,
     sink: &mut dyn Write,
     mut breathe: impl FnMut() -> Result<(), ImagingError>,
 ) -> Result<Pyramid, ImagingError> {
-    let header = sniff::header(&mut *master, limits)?;
     if (header.width, header.height) != (spec.shape.width, spec.shape.height) {
         return Err(ImagingError::broken("it is no longer the size that it was"));
     }
-    admit(&header, &spec.shape, limits)?;
-    let Bands { profile, mut rows } = decode::bands(master, &header, limits, hints)?;
+    admit(header, &spec.shape, limits)?;
+    let Bands { profile, mut rows } = decode::bands(master, header, limits, hints)?;
     let first = rows.next().ok_or_else(|| ImagingError::broken("a picture without rows"))??;
     let screen = ToScreen::new(profile.as_deref(), first.channels());
     let mut builder = Builder::new(spec, header.orientation, screen.channels(), sink);

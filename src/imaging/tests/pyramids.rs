@@ -33,6 +33,7 @@ fn built(master: &[u8], tile: u32) -> (Pyramid, Vec<u8>) {
     let mut file = Vec::new();
     let built = pyramid::build(
         Box::new(Cursor::new(master.to_vec())),
+        &header,
         spec(&header, tile),
         &Limits::default(),
         &Hints::new(&header),
@@ -241,9 +242,10 @@ fn a_master_that_changed_or_is_cut_gives_no_pyramid() {
     let master = fixture("baseline.jpg");
     let spec = spec(&header_of(&fixture("rgb.png")).unwrap(), 16);
     let build = |master: &[u8], spec: Spec| {
-        let hints = Hints::new(&header_of(&fixture("baseline.jpg")).unwrap());
+        let header = header_of(&fixture("baseline.jpg")).unwrap();
+        let hints = Hints::new(&header);
         let master = Box::new(Cursor::new(master.to_vec()));
-        pyramid::build(master, spec, &Limits::default(), &hints, &mut Vec::new(), || Ok(()))
+        pyramid::build(master, &header, spec, &Limits::default(), &hints, &mut Vec::new(), || Ok(()))
     };
     let other = Spec { shape: Shape { width: 95, ..spec.shape }, ..spec.clone() };
     assert!(matches!(build(&master, other), Err(ImagingError::Broken(_))));
@@ -262,7 +264,7 @@ fn a_build_can_be_given_up() {
     };
     let master = Box::new(Cursor::new(master));
     let (spec, hints) = (spec(&header, 64), Hints::new(&header));
-    let built = pyramid::build(master, spec, &Limits::default(), &hints, &mut Vec::new(), breathe);
+    let built = pyramid::build(master, &header, spec, &Limits::default(), &hints, &mut Vec::new(), breathe);
     assert!(matches!(built, Err(ImagingError::Busy)));
     assert_eq!(bands, 2);
 }

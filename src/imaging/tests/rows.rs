@@ -90,7 +90,7 @@ fn whoever_sees_all_of_a_file_leaves_hints() {
     let pyramid = |hints: &Hints| {
         let shape = Shape { width: header.width, height: header.height, tile: 64 };
         let spec = Spec { shape, quality: 80, name: "maps/a/1".into() };
-        pyramid::build(master(&file), spec, &limits, hints, &mut Vec::new(), || Ok(())).unwrap();
+        pyramid::build(master(&file), &header, spec, &limits, hints, &mut Vec::new(), || Ok(())).unwrap();
     };
     let small = Job { width: 40, height: 30, ..whole(&header) };
     let readings: [(&str, Reading<'_>); 4] = [

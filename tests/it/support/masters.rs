@@ -64,6 +64,21 @@ pub(crate) fn quarters(width: u32, height: u32) -> Vec<u8> {
     file
 }
 
+/// A PNG of one colour, half transparent.
+pub(crate) fn transparent(width: u32, height: u32) -> Vec<u8> {
+    let row = [200, 100, 50, 128].repeat(width as usize);
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Rgba);
+    encoder.set_compression(png::Compression::Fast);
+    let mut writer = encoder.write_header().unwrap();
+    let mut rows = writer.stream_writer().unwrap();
+    (0..height).for_each(|_| std::io::Write::write_all(&mut rows, &row).unwrap());
+    rows.finish().unwrap();
+    writer.finish().unwrap();
+    file
+}
+
 /// The same as small as it gets, for tests that look at no pixels.
 pub(crate) fn tiny() -> Vec<u8> {
     quarters(8, 6)

@@ -62,7 +62,7 @@ fn build(bytes: &[u8], header: &Header) {
     let spec = Spec { shape, quality: 80, name: "a".into() };
     let (mut file, master) = (Vec::new(), Box::new(Cursor::new(bytes.to_vec())));
     let hints = Hints::new(header);
-    let built = pyramid::build(master, spec.clone(), &LIMITS, &hints, &mut file, || Ok(()));
+    let built = pyramid::build(master, header, spec.clone(), &LIMITS, &hints, &mut file, || Ok(()));
     let Ok(built) = built else { return };
     let file = File(file);
     let opened = Pyramid::open(&file, &spec).expect("the file is whole").expect("it is what was written");
