@@ -28,6 +28,8 @@ const REST: Duration = Duration::from_secs(600);
 const FAILED: usize = 10_000;
 /// Pyramids that are kept open: each is a file.
 const OPEN: u64 = 256;
+/// Tiles of no more bytes are joined where their request is answered: another thread would cost more.
+const AT_ONCE: u64 = 64 << 10;
 /// What is kept open stays on the disk, whatever else needs its room: no more than this part of it.
 const SHARE: u64 = 4;
 
@@ -67,6 +69,7 @@ struct Lent {
     tiled: Tiled,
     original: Original,
     state: Option<(u64, SystemTime)>,
+    pool: Arc<Pool>,
 }
 
 /// Open files count by the room that they keep others from.
@@ -108,19 +111,26 @@ impl Tiles {
 
 impl Lent {
     /// `None` where a tile has to be drawn after all.
-    async fn lift(&self, lift: Lift<'_>) -> Option<io::Result<Bytes>> {
-        let changed = || io::Error::other("the master has changed");
-        let unchanged =
-            self.original.state().and_then(|now| (now == self.state).then_some(()).ok_or_else(changed));
-        let tile = match unchanged {
-            Ok(()) => self.original.read(lift.range()).await,
-            Err(error) => Err(error),
-        };
-        match tile.map(|tile| lift.finish(&tile)) {
-            Ok(Ok(file)) => Some(Ok(file.into())),
-            Ok(Err(ImagingError::Unsupported { .. })) => None,
-            Ok(Err(error)) => Some(Err(io::Error::other(error))),
-            Err(error) => Some(Err(error)),
+    async fn lift(&self, lift: Lift) -> Option<io::Result<Bytes>> {
+        match self.lifted(lift).await {
+            Ok(file) => Some(Ok(file.into())),
+            Err(ImagingError::Unsupported { .. } | ImagingError::Busy) => None,
+            Err(ImagingError::Read(error)) => Some(Err(error)),
+            Err(error) => Some(Err(io::Error::other(error))),
+        }
+    }
+
+    async fn lifted(&self, lift: Lift) -> Result<Vec<u8>, ImagingError> {
+        if self.original.state()? != self.state {
+            return Err(ImagingError::Broken("the master has changed".into()));
+        }
+        let mut tiles = Vec::with_capacity(lift.ranges().len());
+        for range in lift.ranges() {
+            tiles.push(self.original.read(range).await?);
+        }
+        match lift.bytes() {
+            ..=AT_ONCE => lift.finish(&tiles),
+            _ => self.pool.run(lift.cost(), move || lift.finish(&tiles)).await,
         }
     }
 }
@@ -172,7 +182,8 @@ impl Pyramids {
     /// Remembers that a master is a pyramid itself.
     pub(super) fn adopt(&self, grant: &Grant, tiled: Tiled, original: Original) -> Option<Arc<Tiles>> {
         let state = original.state().ok()?;
-        let tiles = Arc::new(Tiles(Kind::Master(Lent { tiled, original, state })));
+        let pool = Arc::clone(&self.shared.pool);
+        let tiles = Arc::new(Tiles(Kind::Master(Lent { tiled, original, state, pool })));
         self.shared.open.insert(grant.pyramid()?, Arc::clone(&tiles));
         Some(tiles)
     }

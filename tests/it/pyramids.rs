@@ -150,9 +150,16 @@ async fn a_master_that_is_a_pyramid_lends_its_tiles() {
     // Padding at the right edge is cut off.
     let picture = tile("384,256,5,44", "5,44").await;
     assert_eq!((picture.width, picture.height, counts.of(RENDERS)), (5, 44, 1));
+    // Several tiles are joined, whatever part of the last ones is wanted.
+    let joined = tile("128,64,190,180", "190,180").await;
+    assert_eq!((joined.width, joined.height, counts.of(RENDERS)), (190, 180, 1));
+    for (place, colour) in [((10, 10), COLOURS[0]), ((95, 10), COLOURS[1]), ((10, 95), COLOURS[2])] {
+        let found = joined.at(place);
+        assert!(found.iter().zip(colour).all(|(a, b)| a.abs_diff(b) <= 6), "{found:?} for {colour:?}");
+    }
     // Off the grid it is drawn.
-    let picture = tile("320,0,69,64", "69,64").await;
-    assert_eq!((picture.width, counts.of(RENDERS)), (69, 2));
+    let picture = tile("321,0,68,64", "68,64").await;
+    assert_eq!((picture.width, counts.of(RENDERS)), (68, 2));
     masters.put("a.tif", fixture("pyramid-jpeg-big.tif"));
     gateway.a_moment();
     gateway.advance(std::time::Duration::from_secs(3600));
