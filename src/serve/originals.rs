@@ -108,6 +108,15 @@ impl Original {
         Box::new(Reader { master: self.clone(), position: 0 })
     }
 
+    /// Shows parts of it, if that takes no waiting.
+    pub(super) fn glance<T>(&self, parts: &[Range<u64>], see: impl FnOnce(&[&[u8]]) -> T) -> Option<T> {
+        match self {
+            Self::Kept(file) => store::glance(file, parts, see),
+            Self::Local(file) => store::glance(file, parts, see),
+            Self::Held { .. } => None,
+        }
+    }
+
     /// A part of it.
     pub(super) async fn read(&self, part: Range<u64>) -> io::Result<Bytes> {
         match self {

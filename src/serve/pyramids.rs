@@ -18,7 +18,7 @@ use super::metrics;
 use super::originals::{Original, Originals};
 use crate::imaging::pyramid::{self, Pyramid, Stored};
 use crate::imaging::{self, ImagingError, Job, Lift, Limits, Pool, Tiled};
-use crate::store::{File, Files, Key};
+use crate::store::{self, File, Files, Key};
 
 /// Masters that wait for their turn; the next one is left to a later touch.
 const QUEUE: usize = 1000;
@@ -94,11 +94,32 @@ impl Tiles {
     }
 
     /// The answer as it lies in the file, if it lies there.
-    pub async fn find(&self, job: &Job) -> Option<io::Result<Bytes>> {
-        match &self.0 {
+    pub(super) async fn find(&self, job: &Job) -> Option<io::Result<Bytes>> {
+        if let Some(bytes) = self.find_now(job) {
+            return Some(Ok(bytes));
+        }
+        let found = match &self.0 {
             Kind::Own(pyramid, file) => Some(file.read(pyramid.find(job)?).await),
             Kind::Master(lent) => lent.lift(lent.tiled.find(job)?).await,
-        }
+        };
+        found.inspect(|found| count(found.is_ok()))
+    }
+
+    /// The same, if it takes neither waiting nor much work. Whatever is wrong is for [`Self::find`] to tell.
+    fn find_now(&self, job: &Job) -> Option<Bytes> {
+        let found = match &self.0 {
+            Kind::Own(pyramid, file) => {
+                store::glance(file, &[pyramid.find(job)?], |parts| Bytes::copy_from_slice(parts[0]))
+            }
+            Kind::Master(lent) => lent.lift_now(&lent.tiled.find(job)?),
+        };
+        found.inspect(|_| count(true))
+    }
+
+    /// The picture of a grant, if it takes neither waiting nor much work, and the grant as one for these tiles.
+    pub fn hand_out(self: &Arc<Self>, grant: Grant) -> Option<(Bytes, Grant)> {
+        let found = self.find_now(&grant.job)?;
+        Some((found, grant.with_tiles(Arc::clone(self))))
     }
 
     fn serves(&self, job: &Job) -> bool {
@@ -106,6 +127,12 @@ impl Tiles {
             Kind::Own(pyramid, _) => pyramid.serves(job),
             Kind::Master(_) => true,
         }
+    }
+}
+
+fn count(found: bool) {
+    if found {
+        ::metrics::counter!(metrics::TILES).increment(1);
     }
 }
 
@@ -118,6 +145,16 @@ impl Lent {
             Err(ImagingError::Read(error)) => Some(Err(error)),
             Err(error) => Some(Err(io::Error::other(error))),
         }
+    }
+
+    fn lift_now(&self, lift: &Lift) -> Option<Bytes> {
+        let unchanged = self.original.state().is_ok_and(|state| state == self.state);
+        if !unchanged || lift.bytes() > AT_ONCE {
+            return None;
+        }
+        let ranges: Vec<_> = lift.ranges().collect();
+        let file = self.original.glance(&ranges, |tiles| lift.finish(tiles).ok())?;
+        file.map(Bytes::from)
     }
 
     async fn lifted(&self, lift: Lift) -> Result<Vec<u8>, ImagingError> {
@@ -191,7 +228,7 @@ impl Pyramids {
     /// Forgets a pyramid that turned out to be damaged; another one will be made.
     pub async fn drop_damaged(&self, grant: &Grant, error: &(dyn Display + Sync)) {
         if let Some(key) = grant.pyramid() {
-            tracing::warn!(source = %grant.source.name, media = %grant.media, %error, "dropping a damaged pyramid");
+            tracing::warn!(source = %grant.view.source.name, media = %grant.view.media, %error, "dropping a damaged pyramid");
             self.shared.open.remove(&key);
             self.shared.forget(&key).await;
         }
@@ -250,7 +287,7 @@ impl Shared {
             Pyramid::open(&file, &spec).map(|pyramid| pyramid.map(|pyramid| Tiles::own(pyramid, file)))
         });
         let Ok(Ok(Some(tiles))) = opened.await else {
-            tracing::warn!(source = %grant.source.name, media = %grant.media, "dropping a damaged pyramid");
+            tracing::warn!(source = %grant.view.source.name, media = %grant.view.media, "dropping a damaged pyramid");
             self.forget(key).await;
             return None;
         };
@@ -270,7 +307,7 @@ impl Shared {
                 self.open.insert(key, Arc::clone(tiles));
             }
             Err(error) => {
-                tracing::warn!(source = %grant.source.name, media = %grant.media, %error, "no pyramid could be made");
+                tracing::warn!(source = %grant.view.source.name, media = %grant.view.media, %error, "no pyramid could be made");
                 self.failed.insert(key, Instant::now() + REST);
             }
         }
@@ -278,15 +315,17 @@ impl Shared {
     }
 
     async fn build(&self, grant: &Grant, key: &Key) -> Result<Tiles, ServeError> {
-        let failed = |error| ServeError::from_imaging(&grant.source.name, grant.media.as_str(), error);
+        let failed =
+            |error| ServeError::from_imaging(&grant.view.source.name, grant.view.media.as_str(), error);
         let turn = self.pool.background().await;
-        let original = self.originals.open(&grant.source, &grant.media, &grant.version).await?;
+        let original =
+            self.originals.open(&grant.view.source, &grant.view.media, &grant.view.version).await?;
         let state = original.state().map_err(|error| failed(error.into()))?;
         let (mut master, limits, spec) = (original.reader(), self.limits, grant.spec(key));
         let read = move || Ok((imaging::header(&mut *master, &limits)?, master));
         let (header, master) = self.pool.run(imaging::HEADER_COST, read).await.map_err(failed)?;
         let cost = pyramid::admit(&header, &spec.shape, &limits).map_err(failed)?;
-        let hints = self.originals.hints(&grant.source, &grant.media, &grant.version, &header);
+        let hints = self.originals.hints(&grant.view.source, &grant.view.media, &grant.view.version, &header);
         let mut draft = self.files.create(key).await.map_err(ServeError::internal)?.into_writer();
         let built = turn.run(cost, move |breathe| {
             let pyramid = pyramid::build(master, &header, spec, &limits, &hints, &mut draft, breathe)?;

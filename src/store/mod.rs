@@ -30,7 +30,7 @@ mod suite;
 mod tiered;
 
 pub use disk::Disk;
-pub use files::{Draft, File, Files, Writer, read};
+pub use files::{Draft, File, Files, Writer, glance, read};
 pub use memory::Memory;
 pub use redis::Redis;
 pub use tiered::Tiered;
@@ -81,15 +81,38 @@ pub struct Key(Arc<str>);
 impl Key {
     /// A key of these parts.
     pub fn new<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
-        let parts: Vec<String> =
-            parts.into_iter().map(|part| part.replace('%', "%25").replace('/', "%2F")).collect();
-        Self(parts.join("/").into())
+        let mut key = String::with_capacity(256);
+        let mut parts = parts.into_iter();
+        push(&mut key, parts.next().unwrap_or_default());
+        for part in parts {
+            key.push('/');
+            push(&mut key, part);
+        }
+        Self(key.into())
+    }
+
+    /// This key with one part more.
+    pub fn with(&self, part: &str) -> Self {
+        let mut key = format!("{self}/");
+        push(&mut key, part);
+        Self(key.into())
     }
 
     /// The whole key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Writes a part so that its slashes are none.
+fn push(key: &mut String, part: &str) {
+    let mut rest = part;
+    while let Some(at) = rest.find(['%', '/']) {
+        key.push_str(&rest[..at]);
+        key.push_str(if rest[at..].starts_with('%') { "%25" } else { "%2F" });
+        rest = &rest[at + 1..];
+    }
+    key.push_str(rest);
 }
 
 impl Display for Key {
@@ -171,7 +194,9 @@ mod tests {
             Key::new(["a", "b%252Fc"]),
             Key::new(["a", "", "b"]),
             Key::new(["a", "b", ""]),
+            Key::new(["a", "b"]).with("d"),
         ];
+        assert_eq!(Key::new(["a", "b"]).with("c/d"), Key::new(["a", "b", "c/d"]));
         for (at, key) in keys.iter().enumerate() {
             assert!(!keys[at + 1..].contains(key), "{key}");
         }
