@@ -14,7 +14,7 @@ use tracing::warn;
 
 use super::index::Name;
 use super::metrics::{self, Outcome};
-use super::shelf::{self, Pin, Shelf, Sync};
+use super::shelf::{self, Pin, Shelf, Sync, Tenure};
 use super::{Key, StoreError, blocking};
 
 /// Bytes that are worth a glance: each thread keeps so much memory for it.
@@ -140,7 +140,23 @@ impl Files {
     ///
     /// Files that are there already are found again in the background.
     pub fn open_dir(name: &'static str, dir: &Path, bytes: u64) -> Result<Self, StoreError> {
-        Ok(Self { name, shelf: Arc::new(Shelf::open(name, dir, bytes)?) })
+        Self::open_as(Tenure::Owner, name, dir, bytes)
+    }
+
+    /// The same for a folder that may belong to another process.
+    pub fn open_as(tenure: Tenure, name: &'static str, dir: &Path, bytes: u64) -> Result<Self, StoreError> {
+        Ok(Self { name, shelf: Arc::new(Shelf::open(name, dir, bytes, tenure)?) })
+    }
+
+    /// Bytes that are taken, and that there are.
+    pub fn room(&self) -> (u64, u64) {
+        (self.shelf.bytes(), self.shelf.budget())
+    }
+
+    /// Looks on the disk for a file that another process may have left under a key.
+    pub async fn adopt(&self, key: &Key) -> bool {
+        let (shelf, name) = (Arc::clone(&self.shelf), Name::of(key));
+        blocking(move || Ok(shelf.adopt(name))).await.unwrap_or(false)
     }
 
     /// Whether all files are found again that were there at the start.

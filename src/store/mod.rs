@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::units;
 
@@ -33,6 +33,7 @@ pub use disk::Disk;
 pub use files::{Draft, File, Files, Writer, glance, read};
 pub use memory::Memory;
 pub use redis::Redis;
+pub use shelf::Tenure;
 pub use tiered::Tiered;
 
 /// A place for bytes under a key.
@@ -75,7 +76,8 @@ pub struct Found {
 /// The name of an entry, made of parts: `{kind}/{source}/{item}/…`. Cloning it is cheap.
 ///
 /// A slash within a part is written `%2F`, so that other parts never make the same key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Key(Arc<str>);
 
 impl Key {
@@ -134,6 +136,14 @@ pub enum StoreError {
         /// The system's reason.
         source: io::Error,
     },
+    /// A guest found no room, and may not make any.
+    #[error("no room is left in `{path}`: {budget} may be taken there", path = path.display())]
+    Full {
+        /// The folder.
+        path: PathBuf,
+        /// How much it may hold.
+        budget: units::Bytes,
+    },
     /// Redis does not answer in time, cannot be reached, or refuses.
     #[error("Redis at `{at}`: {reason}")]
     Redis {
@@ -148,6 +158,17 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether more room would have helped: budget or disk is used up.
+    pub fn is_for_room(&self) -> bool {
+        match self {
+            Self::Full { .. } => true,
+            Self::Io { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            Self::Redis { .. } | Self::Interrupted => false,
+        }
+    }
+
     fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }

@@ -8,10 +8,14 @@
 //! The index of what is there is in memory. It is rebuilt at start on a thread of its own; until that
 //! is done, files that were not seen yet are missing to those who ask. Names are given and taken away
 //! under the lock of the index, so that index and folder agree.
+//!
+//! A folder has one owner, which drops what was not used for long. Another process may come as a guest: it drops
+//! nothing to make room, and the owner learns of what it leaves there by looking.
 
 use std::fmt;
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -25,6 +29,15 @@ use super::{StoreError, metrics};
 
 const DRAFTS: &str = "drafts";
 
+/// Whose a folder is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tenure {
+    /// Ours: what was not used for long goes when the budget is used up.
+    Owner,
+    /// Another process may be at home there: nothing goes, and what finds no room is not kept.
+    Guest,
+}
+
 /// A folder of files with a budget.
 pub(super) struct Shelf {
     room: Arc<Room>,
@@ -35,16 +48,22 @@ struct Room {
     name: &'static str,
     dir: PathBuf,
     budget: u64,
+    tenure: Tenure,
     index: Mutex<Index>,
 }
 
 impl Shelf {
     /// Opens a folder, which is made if it is missing. `name` labels metrics and messages.
-    pub(super) fn open(name: &'static str, dir: &Path, budget: u64) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        name: &'static str,
+        dir: &Path,
+        budget: u64,
+        tenure: Tenure,
+    ) -> Result<Self, StoreError> {
         let drafts = dir.join(DRAFTS);
         fs::create_dir_all(&drafts).map_err(StoreError::io("create", &drafts))?;
         clear(&drafts).map_err(StoreError::io("clear", &drafts))?;
-        let room = Arc::new(Room { name, dir: dir.to_owned(), budget, index: Mutex::default() });
+        let room = Arc::new(Room { name, dir: dir.to_owned(), budget, tenure, index: Mutex::default() });
         let scanned = Arc::clone(&room);
         let scan = thread::Builder::new()
             .name(format!("scan {name}"))
@@ -59,6 +78,22 @@ impl Shelf {
 
     pub(super) fn budget(&self) -> u64 {
         self.room.budget
+    }
+
+    /// Whether so many more bytes find a place.
+    pub(super) fn has_room(&self, bytes: u64) -> bool {
+        self.room.has_room(&self.room.lock(), bytes)
+    }
+
+    /// Bytes that files and drafts take.
+    pub(super) fn bytes(&self) -> u64 {
+        let index = self.room.lock();
+        index.bytes + index.drafted
+    }
+
+    /// Looks on the disk for a file that another process may have left there.
+    pub(super) fn adopt(&self, name: Name) -> bool {
+        self.room.adopt(name)
     }
 
     /// Where a file lies, if it is there; it counts as used now.
@@ -84,10 +119,16 @@ impl Shelf {
     /// Begins a new file.
     pub(super) fn draft(&self) -> Result<Draft, StoreError> {
         let drafts = self.room.dir.join(DRAFTS);
-        let file = NamedTempFile::new_in(&drafts).map_err(StoreError::io("write", &drafts))?;
-        // Says that somebody is at work, see `clear`. Where files cannot be locked, a restart costs a transfer.
-        let _ = file.as_file().try_lock();
-        Ok(Draft { room: Arc::clone(&self.room), file: Some(file), bytes: 0 })
+        loop {
+            let file = NamedTempFile::new_in(&drafts).map_err(StoreError::io("write", &drafts))?;
+            // Says that somebody is at work, see `clear`. Where files cannot be locked, a restart costs a transfer.
+            let _ = file.as_file().lock();
+            // A process that began just now may have taken it for left over.
+            if file.as_file().metadata().is_ok_and(|draft| draft.nlink() == 0) {
+                continue;
+            }
+            return Ok(Draft { room: Arc::clone(&self.room), file: Some(file), bytes: 0 });
+        }
     }
 
     /// Whether the index knows all files that were there at the start.
@@ -101,13 +142,6 @@ impl Shelf {
         if let Some(scan) = self.scan.lock().unwrap().take() {
             scan.join().unwrap();
         }
-    }
-
-    /// Bytes of all files and drafts.
-    #[cfg(test)]
-    pub(super) fn bytes(&self) -> u64 {
-        let index = self.room.lock();
-        index.bytes + index.drafted
     }
 }
 
@@ -131,6 +165,8 @@ impl Room {
             for entry in entries.flatten() {
                 match file_in(&folder, &entry) {
                     Some(file) => found.push(file),
+                    // It may be on its way, or gone by now.
+                    None if self.tenure == Tenure::Guest => {}
                     None => {
                         let path = entry.path();
                         warn!(store = self.name, path = %path.display(), "dropping a file: foreign or cut short");
@@ -143,11 +179,18 @@ impl Room {
         let (count, before) = (found.len(), -(found.len() as i64) - 1);
         let mut index = self.lock();
         for (order, (_, name, bytes)) in (before..).zip(found) {
-            match index.slots.get(&name) {
+            let known = index.slots.get(&name).map(|slot| (slot.bytes, slot.order));
+            match known {
                 None => index.insert(name, Slot::new(bytes, order)),
+                Some((other, _)) if other == bytes => {}
+                // Two processes wrote it: the later one counts.
+                Some((other, found)) if found < 0 => {
+                    index.remove(name);
+                    index.insert(name, Slot::new(bytes, order));
+                    self.clean(&name.path(&self.dir, other));
+                }
                 // Written while we looked; under another length the old file is still there.
-                Some(slot) if slot.bytes != bytes => self.delete(&name.path(&self.dir, bytes)),
-                Some(_) => {}
+                Some(_) => self.clean(&name.path(&self.dir, bytes)),
             }
         }
         self.make_room(&mut index);
@@ -160,9 +203,37 @@ impl Room {
         );
     }
 
+    fn adopt(&self, name: Name) -> bool {
+        let path = name.path(&self.dir, 0);
+        let Some(dir) = path.parent() else { return false };
+        let Some(folder) = dir.file_name().and_then(|folder| folder.to_str()) else { return false };
+        // The length is part of a file's name: to find one is to see them all.
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            let named = |entry: &fs::DirEntry| Name::parse(folder, entry.file_name().to_str()?);
+            if named(&entry).is_none_or(|(name, _)| self.lock().slots.contains_key(&name)) {
+                continue;
+            }
+            if let Some((_, name, bytes)) = file_in(folder, &entry) {
+                let mut index = self.lock();
+                let order = index.next();
+                if !index.slots.contains_key(&name) {
+                    index.insert(name, Slot::new(bytes, order));
+                }
+            }
+        }
+        let mut index = self.lock();
+        self.make_room(&mut index);
+        index.slots.contains_key(&name)
+    }
+
+    fn has_room(&self, index: &Index, bytes: u64) -> bool {
+        let taken = index.bytes.saturating_add(index.drafted).saturating_add(bytes);
+        self.tenure == Tenure::Owner || taken <= self.budget
+    }
+
     /// Drops files that nobody has open until the budget is kept.
     fn make_room(&self, index: &mut Index) {
-        while index.bytes.saturating_add(index.drafted) > self.budget {
+        while self.tenure == Tenure::Owner && index.bytes.saturating_add(index.drafted) > self.budget {
             let idle = |name: &&Name| index.slots.get(*name).is_some_and(|slot| !slot.in_use());
             let Some(name) = index.order.values().find(idle).copied() else { break };
             self.drop_file(index, name);
@@ -175,6 +246,13 @@ impl Room {
         if let Some(slot) = index.remove(name) {
             self.delete(&name.path(&self.dir, slot.bytes));
             metrics::bytes(self.name, index.bytes);
+        }
+    }
+
+    /// Deletes what nobody will ask for, if the folder is ours.
+    fn clean(&self, path: &Path) {
+        if self.tenure == Tenure::Owner {
+            self.delete(path);
         }
     }
 
@@ -191,8 +269,14 @@ impl Room {
 fn clear(drafts: &Path) -> io::Result<()> {
     for entry in fs::read_dir(drafts)? {
         let path = entry?.path();
-        if fs::File::open(&path).is_ok_and(|draft| draft.try_lock().is_ok()) {
-            fs::remove_file(&path)?;
+        // It is finished by now, or another process clears, too.
+        let Ok(draft) = fs::File::open(&path) else { continue };
+        // The lock is held until it is gone: who begins a draft waits for it, and looks whether it is still there.
+        if draft.try_lock().is_ok()
+            && let Err(error) = fs::remove_file(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
         }
     }
     Ok(())
@@ -262,6 +346,12 @@ impl Draft {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         {
             let mut index = self.room.lock();
+            if !self.room.has_room(&index, bytes.len() as u64) {
+                return Err(StoreError::Full {
+                    path: self.room.dir.clone(),
+                    budget: self.room.budget.into(),
+                });
+            }
             index.drafted += bytes.len() as u64;
             self.room.make_room(&mut index);
         }
@@ -320,7 +410,11 @@ mod tests {
     }
 
     fn open(dir: &Path, budget: usize) -> Shelf {
-        let shelf = Shelf::open("test", dir, blocks(budget) as u64).unwrap();
+        open_as(Tenure::Owner, dir, budget)
+    }
+
+    fn open_as(tenure: Tenure, dir: &Path, budget: usize) -> Shelf {
+        let shelf = Shelf::open("test", dir, blocks(budget) as u64, tenure).unwrap();
         shelf.scanned();
         shelf
     }
@@ -431,6 +525,73 @@ mod tests {
         let _new = open(dir.path(), 1000);
         draft.shelve(name(1), Sync::None).unwrap();
         assert_eq!(files(dir.path()), 1);
+    }
+
+    #[test]
+    fn a_draft_that_is_cleared_away_as_it_begins_is_begun_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = open(dir.path(), 1000);
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    clear(&dir.path().join(DRAFTS)).unwrap();
+                }
+            });
+            (0..200).for_each(|_| shelve(&shelf, 1, 10));
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        assert_eq!(files(dir.path()), 1);
+    }
+
+    #[test]
+    fn a_guest_drops_nothing_and_takes_only_room_that_is_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let owner = open(dir.path(), 300);
+        (1..=2).for_each(|n| shelve(&owner, n, blocks(100)));
+        let guest = open_as(Tenure::Guest, dir.path(), 300);
+        assert_eq!(present(&guest), [1, 2]);
+        shelve(&guest, 3, blocks(100));
+        assert!(!guest.has_room(1));
+        let mut draft = guest.draft().unwrap();
+        let error = draft.write(&[0]).unwrap_err();
+        assert!(matches!(error, StoreError::Full { .. }), "{error}");
+        drop(draft);
+        assert_eq!((present(&guest), held(&guest), files(dir.path())), (vec![1, 2, 3], blocks(300), 3));
+        // With a smaller budget than what is there, too, and beside what is no file of ours.
+        fs::write(name(1).path(dir.path(), 0).with_file_name("foreign"), "x").unwrap();
+        let guest = open_as(Tenure::Guest, dir.path(), 100);
+        assert_eq!((present(&guest), files(dir.path())), (vec![1, 2, 3], 4));
+    }
+
+    #[test]
+    fn what_another_left_there_is_found_by_looking() {
+        let dir = tempfile::tempdir().unwrap();
+        let owner = open(dir.path(), 250);
+        shelve(&owner, 1, blocks(100));
+        let guest = open_as(Tenure::Guest, dir.path(), 250);
+        shelve(&guest, 2, blocks(100));
+        assert!(owner.find(name(2)).is_none() && !owner.adopt(name(3)));
+        assert!(owner.adopt(name(2)) && owner.find(name(2)).is_some());
+        assert_eq!(held(&owner), blocks(200));
+        // From then on it is like any other.
+        shelve(&owner, 4, blocks(100));
+        assert_eq!((present(&owner), held(&owner)), (vec![2, 4], blocks(200)));
+        assert!(!owner.adopt(name(1)));
+    }
+
+    #[test]
+    fn of_two_lengths_of_a_file_the_later_one_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) = (open(dir.path(), 1000), open(dir.path(), 1000));
+        shelve(&one, 1, blocks(100));
+        shelve(&other, 1, blocks(120));
+        let past = SystemTime::now() - std::time::Duration::from_secs(10);
+        let earlier = fs::File::options().append(true).open(name(1).path(dir.path(), blocks(100) as u64));
+        earlier.unwrap().set_modified(past).unwrap();
+        assert_eq!(held(&open_as(Tenure::Guest, dir.path(), 1000)), blocks(120));
+        assert_eq!(files(dir.path()), 2);
+        assert_eq!((held(&open(dir.path(), 1000)), files(dir.path())), (blocks(120), 1));
     }
 
     #[test]
