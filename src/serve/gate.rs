@@ -23,7 +23,7 @@ use crate::imaging::{self, Job, can_write};
 use crate::store::Key;
 
 /// Goes up when the same request would give other bytes than before: it invalidates what is cached.
-const PIPELINE: &str = "5";
+pub(super) const PIPELINE: &str = "5";
 
 /// Decides, with records and headers at hand.
 #[derive(Clone, Debug)]

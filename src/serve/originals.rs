@@ -96,6 +96,13 @@ impl Originals {
         self.flights.join(key, move || fetch.run().instrument(span)).await
     }
 
+    /// Gives back the room of a master that was fetched; who has it open can read on.
+    pub(super) async fn forget(&self, source: &Source, media: &MediaId, version: &str) {
+        if let Err(error) = self.files.remove(&key(source, media, version)).await {
+            tracing::debug!(%error, "a master cannot be removed");
+        }
+    }
+
     /// What was learnt of a master by those who read it before, if it had the same header.
     pub fn hints(&self, source: &Source, media: &MediaId, version: &str, header: &Header) -> Hints {
         self.learnt.of(key(source, media, version), header)

@@ -18,7 +18,7 @@ use super::metrics;
 use super::originals::{Original, Originals};
 use crate::imaging::pyramid::{self, Pyramid, Stored};
 use crate::imaging::{self, ImagingError, Job, Lift, Limits, Pool, Tiled};
-use crate::store::{self, File, Files, Key};
+use crate::store::{self, File, Files, Key, StoreError};
 
 /// Masters that wait for their turn; the next one is left to a later touch.
 const QUEUE: usize = 1000;
@@ -26,6 +26,8 @@ const QUEUE: usize = 1000;
 const REST: Duration = Duration::from_secs(600);
 /// Masters that failed, in memory.
 const FAILED: usize = 10_000;
+/// Masters whose pyramid was looked for on the disk, in memory.
+const LOOKED: usize = 10_000;
 /// Pyramids that are kept open: each is a file.
 const OPEN: u64 = 256;
 /// Tiles of no more bytes are joined where their request is answered: another thread would cost more.
@@ -46,6 +48,8 @@ struct Shared {
     open: Cache<Key, Arc<Tiles>, ByFile>,
     /// Until when a master is not tried again.
     failed: Cache<Key, Instant>,
+    /// Those whose pyramid another process has not left on the disk, or has and we know it.
+    looked: Cache<Key, ()>,
     originals: Originals,
     pool: Arc<Pool>,
     limits: Limits,
@@ -80,11 +84,11 @@ struct ByFile {
 
 impl Weighter<Key, Arc<Tiles>> for ByFile {
     fn weight(&self, _: &Key, tiles: &Arc<Tiles>) -> u64 {
-        let (kept, index) = match &tiles.0 {
-            Kind::Own(pyramid, file) => (file.bytes(), pyramid.weight()),
-            Kind::Master(lent) => (lent.original.kept(), lent.tiled.weight()),
+        let index = match &tiles.0 {
+            Kind::Own(pyramid, _) => pyramid.weight(),
+            Kind::Master(lent) => lent.tiled.weight(),
         };
-        kept.max(index).max(self.least)
+        tiles.bytes().max(index).max(self.least)
     }
 }
 
@@ -120,6 +124,14 @@ impl Tiles {
     pub fn hand_out(self: &Arc<Self>, grant: Grant) -> Option<(Bytes, Grant)> {
         let found = self.find_now(&grant.job)?;
         Some((found, grant.with_tiles(Arc::clone(self))))
+    }
+
+    /// Bytes of the cache that it keeps others from.
+    fn bytes(&self) -> u64 {
+        match &self.0 {
+            Kind::Own(_, file) => file.bytes(),
+            Kind::Master(lent) => lent.original.kept(),
+        }
     }
 
     fn serves(&self, job: &Job) -> bool {
@@ -191,6 +203,7 @@ impl Pyramids {
             files,
             open: Cache::with_weighter(OPEN as usize, room, weighter),
             failed: Cache::new(FAILED),
+            looked: Cache::new(LOOKED),
             originals,
             pool,
             limits,
@@ -200,8 +213,33 @@ impl Pyramids {
 
     /// The pyramid that serves a grant, if there is one.
     pub async fn get(&self, grant: &Grant) -> Option<Arc<Tiles>> {
-        let tiles = self.shared.find(grant, &grant.pyramid()?).await?;
+        let (shared, key) = (&self.shared, grant.pyramid()?);
+        let tiles = match shared.find(grant, &key).await {
+            None if shared.is_news(&key) => shared.adopt(grant, &key).await?,
+            found => found?,
+        };
         tiles.serves(&grant.job).then_some(tiles)
+    }
+
+    /// Whether the pyramid of a grant is there and whole.
+    pub(super) async fn has(&self, grant: &Grant, key: &Key) -> bool {
+        self.shared.find(grant, key).await.is_some() || self.shared.adopt(grant, key).await.is_some()
+    }
+
+    /// Makes the pyramid of a grant; its length in bytes.
+    pub(super) async fn make(&self, grant: &Grant, key: &Key) -> Result<u64, ServeError> {
+        let work = || Arc::clone(&self.shared).make(grant.clone(), key.clone());
+        self.building.join(key.clone(), work).await.map(|tiles| tiles.bytes())
+    }
+
+    /// Whether there is a pyramid of this name, as far as is known without looking.
+    pub(super) fn holds(&self, key: &Key) -> bool {
+        self.shared.files.holds(key)
+    }
+
+    /// Bytes that pyramids take, and that they may.
+    pub(super) fn room(&self) -> (u64, u64) {
+        self.shared.files.room()
     }
 
     /// Draws a job from tiles of ours; a master with tiles of its own is drawn as any master.
@@ -261,6 +299,18 @@ impl Pyramids {
 }
 
 impl Shared {
+    /// Whether nobody has looked on the disk yet, who asks being about to.
+    fn is_news(&self, key: &Key) -> bool {
+        let is_news = self.looked.get(key).is_none();
+        self.looked.insert(key.clone(), ());
+        is_news
+    }
+
+    /// The pyramid that another process has made.
+    async fn adopt(&self, grant: &Grant, key: &Key) -> Option<Arc<Tiles>> {
+        if self.files.adopt(key).await { self.reopen(grant, key).await } else { None }
+    }
+
     fn rests(&self, key: &Key) -> bool {
         self.failed.get(key).is_some_and(|until| Instant::now() < until)
     }
@@ -298,6 +348,9 @@ impl Shared {
 
     async fn make(self: Arc<Self>, grant: Grant, key: Key) -> Result<Arc<Tiles>, ServeError> {
         let (begun, _waiting) = (Instant::now(), Waiting::begun());
+        if let Some(tiles) = self.adopt(&grant, &key).await {
+            return Ok(tiles);
+        }
         let built = self.build(&grant, &key).await.map(Arc::new);
         let outcome = if built.is_ok() { "made" } else { "failed" };
         ::metrics::counter!(metrics::PYRAMIDS, "outcome" => outcome).increment(1);
@@ -331,12 +384,21 @@ impl Shared {
             let pyramid = pyramid::build(master, &header, spec, &limits, &hints, &mut draft, breathe)?;
             Ok((pyramid, draft))
         });
-        let (pyramid, draft) = built.await.map_err(failed)?;
+        let failed_so = |error| of_disk(error).map_or_else(failed, ServeError::internal);
+        let (pyramid, draft) = built.await.map_err(failed_so)?;
         if original.state().ok() != Some(state) {
             return Err(failed(ImagingError::Broken("it changed while it was read".into())));
         }
         let file = draft.commit().await.map_err(ServeError::internal)?;
         Ok(Tiles::own(pyramid, file))
+    }
+}
+
+/// That nothing can be written is no fault of the master.
+fn of_disk(error: ImagingError) -> Result<StoreError, ImagingError> {
+    match error {
+        ImagingError::Read(error) => error.downcast().map_err(ImagingError::Read),
+        other => Err(other),
     }
 }
 
