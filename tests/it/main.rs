@@ -18,3 +18,4 @@ mod redis;
 mod settings;
 mod settings_page;
 mod support;
+mod warm;
