@@ -1,14 +1,16 @@
 //! Pyramids behind the gateway: made at the first touch, found again, dropped when they are damaged.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use http::header::ETAG;
-use http::{Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use loggia::serve::metrics::{PYRAMIDS, PYRAMIDS_WAITING, RENDERS, TILES};
 
 use crate::support::counts::Counts;
-use crate::support::gateway::{TestGateway, files_below};
+use crate::support::gateway::{Picture, TestGateway, files_below};
 use crate::support::masters::{COLOURS, MIDDLES, Masters, fixture, quarters, transparent};
+use crate::support::process::Process;
 
 const MAP: &str = "/iiif/3/image/maps/a.png";
 
@@ -237,4 +239,87 @@ async fn what_is_transparent_is_drawn_from_the_master() {
     let alpha = |picture: &crate::support::gateway::Picture| MIDDLES.map(|place| picture.at(place)[3]);
     assert_eq!(alpha(&before), alpha(&after));
     assert!(alpha(&after).iter().any(|alpha| *alpha < 255));
+}
+
+/// Bytes of drafts, and how many pyramids are finished.
+fn on_disk(cache: &Path) -> (u64, usize) {
+    let (drafts, finished): (Vec<_>, Vec<_>) = files_below(&cache.join("pyramids"))
+        .into_iter()
+        .partition(|path| path.to_string_lossy().contains("drafts"));
+    let bytes = |path: &PathBuf| fs::metadata(path).map_or(0, |draft| draft.len());
+    (drafts.iter().map(bytes).sum(), finished.len())
+}
+
+/// Whatever the moment: what was half done is gone, and made again.
+#[test]
+fn a_gateway_killed_while_it_makes_a_pyramid_starts_again_and_makes_it() {
+    let masters = Masters::with([("a.png", quarters(9000, 7000))]);
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache");
+    let settings = format!("[cache]\ndir = 'cache'\n{}", masters.source("maps", ""));
+    fs::write(folder.path().join("loggia.toml"), settings).unwrap();
+    let mut first = Process::serve(folder.path());
+    let size = |bytes: Vec<u8>| {
+        let picture = Picture::read(HeaderMap::new(), bytes.into()).unwrap();
+        (picture.width, picture.height)
+    };
+    let at = |column: u32| tile(&format!("{},0,512,512", column * 512), "512,512");
+    let (status, before) = first.get(&at(0));
+    assert_eq!((status, size(before.clone())), (200, (512, 512)));
+    while on_disk(&cache).0 == 0 {
+        assert!(first.lives() && on_disk(&cache).1 == 0, "it was done too soon");
+        std::thread::yield_now();
+    }
+    first.kill();
+    assert!(on_disk(&cache).0 > 0 && on_disk(&cache).1 == 0, "{:?}", on_disk(&cache));
+
+    let second = Process::serve(folder.path());
+    while second.get("/ready").0 != 200 {
+        std::thread::yield_now();
+    }
+    assert_eq!(on_disk(&cache), (0, 0), "what was half done is gone");
+    assert!(second.get(&at(0)) == (200, before), "a finished answer has outlived it");
+    assert_eq!(second.get(&at(1)).0, 200);
+    while second.metric(PYRAMIDS) < 1.0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(on_disk(&cache), (0, 1));
+    let renders = second.metric(RENDERS);
+    let (status, picture) = second.get(&at(2));
+    assert_eq!((status, size(picture), second.metric(RENDERS)), (200, (512, 512), renders));
+}
+
+/// Room for a few of many pyramids, and readers of all of them: each answer is right, wherever it came from, and what was
+/// not used for long has gone.
+#[tokio::test]
+async fn pyramids_come_and_go_under_their_readers() {
+    let counts = Counts::start();
+    const MASTERS: u32 = 12;
+    const ROUNDS: u32 = 12;
+    let masters = Masters::new();
+    (0..MASTERS).for_each(|n| masters.put(&format!("{n}.png"), quarters(1500, 1100)));
+    let dir = tempfile::tempdir().unwrap();
+    let budget = 512 << 10;
+    let cache = format!("[cache]\ndir = '{}'\nmemory = '1MiB'\ndisk = '{budget}'\n", dir.path().display());
+    let gateway = TestGateway::start(&format!("{cache}{}", masters.source("maps", ""))).await;
+    let reader = async |reader: u32| {
+        for round in 0..ROUNDS {
+            let (n, width) = ((reader * 5 + round) % MASTERS, 300 + reader * ROUNDS + round);
+            let picture =
+                gateway.image(&format!("/iiif/3/image/maps/{n}.png/full/{width},/0/default.jpg")).await;
+            for (place, colour) in MIDDLES.into_iter().zip(COLOURS) {
+                let found = picture.at(place);
+                assert!(found.iter().zip(colour).all(|(a, b)| a.abs_diff(b) <= 6), "{n}: {found:?}");
+            }
+            let tile = format!("/iiif/3/image/maps/{n}.png/512,0,512,512/512,/0/default.jpg");
+            assert_eq!(gateway.image(&tile).await.width, 512);
+        }
+    };
+    futures_util::future::join_all((0..4).map(reader)).await;
+    made(&counts, MASTERS.into()).await;
+    drop(gateway);
+    let files = files_below(&dir.path().join("pyramids"));
+    let bytes: u64 = files.iter().map(|file| fs::metadata(file).unwrap().len()).sum();
+    assert!(files.len() < MASTERS as usize && !files.is_empty(), "{} files", files.len());
+    assert!(bytes <= budget / 2, "{bytes} bytes");
 }

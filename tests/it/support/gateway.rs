@@ -40,6 +40,12 @@ pub(crate) struct Picture {
 }
 
 impl Picture {
+    /// Decodes the body of an answer, to its last row.
+    pub(crate) fn read(headers: HeaderMap, bytes: Bytes) -> Result<Self, imaging::ImagingError> {
+        let (header, pixels) = decode(&bytes)?;
+        Ok(Self { width: header.width, height: header.height, headers, bytes, pixels })
+    }
+
     /// Red, green, blue and opacity at a place given in hundredths of width and height.
     pub(crate) fn at(&self, (x, y): (u32, u32)) -> [u8; 4] {
         let (x, y) = (self.width * x / 100, self.height * y / 100);
@@ -116,8 +122,7 @@ impl TestGateway {
         let res = self.get(address).await;
         assert_eq!(res.status(), StatusCode::OK, "{address}: {}", String::from_utf8_lossy(res.body()));
         let (parts, bytes) = res.into_parts();
-        let (header, pixels) = decode(&bytes).unwrap_or_else(|error| panic!("{address}: {error}"));
-        Picture { width: header.width, height: header.height, headers: parts.headers, bytes, pixels }
+        Picture::read(parts.headers, bytes).unwrap_or_else(|error| panic!("{address}: {error}"))
     }
 }
 
