@@ -56,8 +56,9 @@ impl Parts {
         const AHEAD: u64 = 4096;
         let wanted = range.start..range.end.max(range.start.saturating_add(AHEAD));
         master.seek(SeekFrom::Start(wanted.start))?;
-        let mut bytes = Vec::new();
-        master.take(wanted.end - wanted.start).read_to_end(&mut bytes)?;
+        let length = wanted.end - wanted.start;
+        let mut bytes = Vec::with_capacity(length.min(LONGEST) as usize);
+        master.take(length).read_to_end(&mut bytes)?;
         self.add(wanted, bytes);
         Ok(())
     }
