@@ -7,6 +7,7 @@ use super::{Header, Hints, ImagingError, Limits, Master};
 
 mod bands;
 mod gif;
+mod jp2;
 mod jpeg;
 mod png;
 mod tiff;
@@ -41,6 +42,7 @@ pub(super) fn decode(
         Layout::Tiff(layout) => tiff::decode(master, layout, plan),
         Layout::Webp => webp::decode(master, plan),
         Layout::Gif => gif::decode(master, plan),
+        Layout::Jp2(layout) => jp2::decode(master, layout, plan),
     }
 }
 
@@ -63,6 +65,7 @@ pub(super) fn channels(header: &Header) -> Channels {
         Layout::Png { channels: 3, .. } => Channels::Rgb,
         Layout::Tiff(tiff) if tiff.levels[0].samples == 1 && tiff.levels[0].photometric < 2 => Channels::Grey,
         Layout::Tiff(tiff) if tiff.levels[0].samples != 2 && tiff.levels[0].samples < 4 => Channels::Rgb,
+        Layout::Jp2(jp2) => jp2.colour.channels,
         Layout::Png { .. } | Layout::Tiff(_) | Layout::Webp | Layout::Gif => Channels::Rgba,
     }
 }
@@ -70,7 +73,9 @@ pub(super) fn channels(header: &Header) -> Channels {
 /// The size of the picture that [`decode`] hands on.
 pub(super) fn size(header: &Header, plan: &Plan) -> (u32, u32) {
     match &header.layout {
-        Layout::Tiff(_) | Layout::Png { interlaced: false, .. } => (plan.read.width, plan.read.height),
+        Layout::Tiff(_) | Layout::Jp2(_) | Layout::Png { interlaced: false, .. } => {
+            (plan.read.width, plan.read.height)
+        }
         Layout::Jpeg(frame) if frame.comes_in_rows() => (plan.read.width, plan.read.height),
         Layout::Png { .. } | Layout::Jpeg(_) | Layout::Webp | Layout::Gif => plan.size,
     }
@@ -79,6 +84,9 @@ pub(super) fn size(header: &Header, plan: &Plan) -> (u32, u32) {
 /// Bytes of the profile that [`decode`] hands on, at most. Only a PNG has it compressed.
 pub(super) fn profile(header: &Header) -> u64 {
     match &header.layout {
+        Layout::Jp2(layout) => {
+            layout.profile.as_ref().map_or(0, |place| place.end - place.start).min(LONGEST_PROFILE)
+        }
         Layout::Png { .. } => LONGEST_PROFILE,
         _ => header.length.unwrap_or(LONGEST_PROFILE).min(LONGEST_PROFILE),
     }
@@ -94,5 +102,12 @@ pub(super) fn cost(header: &Header, plan: &Plan) -> u64 {
         Layout::Tiff(layout) => tiff::cost(layout, plan),
         Layout::Webp => webp::cost(full),
         Layout::Gif => gif::cost(full, header.length),
+        Layout::Jp2(layout) => jp2::cost(layout, header.length, plan) + profile(header),
     }
+}
+
+/// With the coefficients of ITU-R BT.601.
+fn from_ycbcr([y, cb, cr]: [u8; 3]) -> [u8; 3] {
+    let (y, cb, cr) = (f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0);
+    [y + 1.402 * cr, y - 0.344_14 * cb - 0.714_14 * cr, y + 1.772 * cb].map(|v| v.round() as u8)
 }

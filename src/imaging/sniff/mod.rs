@@ -10,6 +10,7 @@ use crate::iiif::image::quality::Tone;
 
 mod gif;
 pub(super) mod ifd;
+pub(super) mod jp2;
 pub(super) mod jpeg;
 mod parts;
 mod png;
@@ -32,6 +33,8 @@ pub enum Kind {
     Webp,
     /// GIF.
     Gif,
+    /// JPEG 2000, ISO 15444: a codestream, with boxes around it or without.
+    Jp2,
 }
 
 impl Kind {
@@ -43,6 +46,7 @@ impl Kind {
             Self::Tiff => "image/tiff",
             Self::Webp => "image/webp",
             Self::Gif => "image/gif",
+            Self::Jp2 => "image/jp2",
         }
     }
 }
@@ -72,6 +76,7 @@ pub(super) enum Layout {
     Tiff(tiff::Layout),
     Webp,
     Gif,
+    Jp2(jp2::Layout),
 }
 
 impl Header {
@@ -109,6 +114,7 @@ impl Header {
                 let levels = tiff.levels.iter().map(|level| (level.width, level.height)).collect();
                 Offer { levels, shrinks: &[1] }
             }
+            Layout::Jp2(jp2) => Offer { levels: vec![self.stored()], shrinks: jp2.shrinks() },
             Layout::Png { .. } | Layout::Webp | Layout::Gif => {
                 Offer { levels: vec![self.stored()], shrinks: &[1] }
             }
@@ -127,6 +133,8 @@ pub fn kind(head: &[u8]) -> Option<Kind> {
         [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Kind::Tiff),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Kind::Webp),
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Kind::Gif),
+        [0, 0, 0, 0x0c, b'j', b'P', b' ', b' ', b'\r', b'\n', 0x87, b'\n', ..] => Some(Kind::Jp2),
+        [0xff, 0x4f, 0xff, 0x51, ..] => Some(Kind::Jp2),
         _ => None,
     }
 }
@@ -142,8 +150,8 @@ pub enum Sniff {
 
 /// Tells a header from parts of a file: start with its first kilobytes, add what is asked for,
 /// repeat. A JPEG with long metadata asks for a few bytes behind it, a TIFF for its first directory
-/// wherever that lies, a WebP for its EXIF block behind the pixels; none asks for more than a few
-/// times. A file that ends before what it announces is [`ImagingError::Broken`].
+/// wherever that lies, a WebP for its EXIF block behind the pixels, a JPEG 2000 for its codestream
+/// behind long boxes; none asks for more than a few times. A file that ends before what it announces is [`ImagingError::Broken`].
 pub fn sniff(parts: &Parts) -> Result<Sniff, ImagingError> {
     settle(examine(parts, Depth::Size))
 }
@@ -190,7 +198,10 @@ fn examine(parts: &Parts, depth: Depth) -> Result<Header, Lack> {
         Some(Kind::Tiff) => tiff::header(parts, depth),
         Some(Kind::Webp) => webp::header(parts),
         Some(Kind::Gif) => gif::header(parts),
-        None => Err(ImagingError::unsupported("a file that is no JPEG, PNG, TIFF, WebP or GIF").into()),
+        Some(Kind::Jp2) => jp2::header(parts),
+        None => {
+            Err(ImagingError::unsupported("a file that is no JPEG, JPEG 2000, PNG, TIFF, WebP or GIF").into())
+        }
     }?;
     if header.width == 0 || header.height == 0 {
         let size = format!("its size is {}x{}, at least 1x1 expected", header.width, header.height);

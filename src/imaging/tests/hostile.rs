@@ -41,9 +41,24 @@ fn hostile_files_are_refused_with_a_sentence() {
     broken/empty.tif: the master is broken: the file ends early
     broken/gif-65535.gif: the work on this picture is too large: 34359740428 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/gif-frame.gif: the master is broken: its first frame is larger than its canvas
+    broken/jp2-100000.j2k: the work on this picture is too large: 6249333530 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
+    broken/jp2-blocks.j2k: the master is broken: a JPEG 2000 of 5 levels, with blocks of 2^(8+2)x2^(8+2)
+    broken/jp2-box.jp2: the master is broken: a box `colr` of a wrong length at byte 40
+    broken/jp2-comments.j2k: the master is broken: a JPEG 2000 without tiles
+    broken/jp2-levels.j2k: the master is broken: a JPEG 2000 of 255 levels, with blocks of 2^(4+2)x2^(4+2)
+    broken/jp2-long-box.jp2: the master is broken: a box `colr` of a wrong length at byte 40
+    broken/jp2-missing-tile.j2k: the master is broken: 1 tiles, 2 expected
+    broken/jp2-no-codestream.jp2: the master is broken: the file ends early
+    broken/jp2-no-tile.j2k: the master is broken: a JPEG 2000 from 0,0 to 96,64 in tiles of 0x0 from 0,0
+    broken/jp2-nothing.j2k: the master is broken: a JPEG 2000 from 0,0 to 0,0 in tiles of 96x64 from 0,0
+    broken/jp2-offset.j2k: the master is broken: a JPEG 2000 from 96,64 to 96,64 in tiles of 96x64 from 0,0
+    broken/jp2-other-tile.j2k: the master is broken: part 0 is of tile 1, of 1
+    broken/jp2-palette.jp2: the master is broken: a palette that is longer than its box
+    broken/jp2-precincts.j2k: the work on this picture is too large: 2879582839584 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
+    broken/jp2-specks.j2k: the master is broken: a JPEG 2000 of 10000000000 tiles, at most 65535 expected
     broken/jpeg-65535.jpg: the work on this picture is too large: 212635128 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/jpeg-scans.jpg: the master is broken: a JPEG of more than 100 scans
-    broken/not-a-picture.jpg: a file that is no JPEG, PNG, TIFF, WebP or GIF is not supported
+    broken/not-a-picture.jpg: a file that is no JPEG, JPEG 2000, PNG, TIFF, WebP or GIF is not supported
     broken/png-100000.png: the work on this picture is too large: 30018613408 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/png-bomb.png: the work on this picture is too large: 911827776 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/png-no-pixels.png: the master is broken: a PNG without pixels
@@ -141,7 +156,7 @@ fn tiffs_of_specks_are_refused() {
 
 /// What cannot be drawn has no description either: viewers would be promised pictures.
 #[test]
-fn tiffs_that_cannot_be_drawn_are_refused_at_the_header() {
+fn masters_that_cannot_be_drawn_are_refused_at_the_header() {
     let refusals = names("foreign/").into_iter().map(|name| {
         let told = sniff(&Parts::whole(fixture(&name))).unwrap_err().to_string();
         assert_eq!(header_of(&fixture(&name)).unwrap_err().to_string(), told, "{name}");
@@ -151,17 +166,30 @@ fn tiffs_that_cannot_be_drawn_are_refused_at_the_header() {
     foreign/12-bits.tif: TIFF with samples of 12 bits is not supported
     foreign/32-bits.tif: TIFF with samples of 32 bits is not supported
     foreign/coarse-colours.tif: TIFF with colours coarser than the light, without JPEG is not supported
+    foreign/components.j2k: JPEG 2000 of 5 components (1 to 4 are) is not supported
     foreign/deep-jpeg.tif: TIFF with samples of 12 bits is not supported
+    foreign/deep.j2k: JPEG 2000 with samples of 24 bits is not supported
+    foreign/extension.j2k: JPEG 2000 with marker ff74 is not supported
     foreign/float-predictor.tif: TIFF with predictor 3 is not supported
     foreign/float.tif: TIFF with samples that are signed or floating-point numbers is not supported
     foreign/group-3.tif: TIFF with CCITT group 3 compression is not supported
     foreign/huffman.tif: TIFF with CCITT group 3 compression is not supported
     foreign/jpeg-2000.tif: TIFF with JPEG 2000 compression is not supported
+    foreign/lab-profile.jp2: JPEG 2000 with a profile for `Lab ` is not supported
+    foreign/lab.jp2: JPEG 2000 with colour space 14 is not supported
     foreign/lab.tif: TIFF with L*a*b* colours is not supported
+    foreign/layers.j2k: JPEG 2000 of 40 layers is not supported
     foreign/log.tif: TIFF with photometric 32845 is not supported
+    foreign/multiplied.jp2: JPEG 2000 with colours that were multiplied by alpha is not supported
     foreign/old-jpeg.tif: TIFF with JPEG compression of the old style is not supported
+    foreign/packed-headers.j2k: JPEG 2000 with headers of packets in front of all tiles is not supported
+    foreign/sampling.j2k: JPEG 2000 with such sampling factors is not supported
+    foreign/signed.j2k: JPEG 2000 with samples that are signed numbers is not supported
     foreign/signed.tif: TIFF with samples that are signed or floating-point numbers is not supported
+    foreign/throughput-blocks.j2k: JPEG 2000 with coding of high throughput is not supported
+    foreign/throughput.j2k: JPEG 2000 with coding of high throughput is not supported
     foreign/webp.tif: TIFF with WebP compression is not supported
+    foreign/wide-palette.jp2: a palette of 5 columns is not supported
     foreign/zstandard.tif: TIFF with Zstandard compression is not supported
     ");
 }
@@ -181,7 +209,7 @@ fn what_is_not_needed_is_passed_over() {
 #[test]
 fn a_size_beyond_the_limit_is_told_from_the_header() {
     let limits = Limits { max_pixels: 96 * 64 - 1, ..NARROW };
-    for name in ["baseline.jpg", "rgb.png", "none.tif", "lossy.webp", "plain.gif"] {
+    for name in ["baseline.jpg", "rgb.png", "none.tif", "lossy.webp", "plain.gif", "plain.j2k"] {
         let found = header(&mut Cursor::new(fixture(name)), &limits);
         assert!(matches!(found, Err(ImagingError::TooLarge { .. })), "{name}");
     }

@@ -61,9 +61,25 @@ pub(super) const ORDINARY: &[(&str, [[u8; 3]; 4])] = &[
     ("animated.webp", COLOURS),
     ("plain.gif", COLOURS),
     ("animated.gif", COLOURS),
+    ("lossy.jp2", COLOURS),
+    ("lossy-tiles.jp2", COLOURS),
+    ("layers.jp2", COLOURS),
+    ("offset.jp2", COLOURS),
+    ("modes.j2k", COLOURS),
+    ("bypass.j2k", COLOURS),
+    ("plain.j2k", COLOURS),
+    ("one-level.j2k", COLOURS),
+    ("sixteen-grey.jp2", GREYS),
+    ("grey.j2k", GREYS),
+    ("sycc.jp2", COLOURS),
+    ("sycc-full.jp2", COLOURS),
+    ("cmyk.jp2", COLOURS),
+    ("palette.jp2", COLOURS),
+    ("reversed.jp2", COLOURS),
+    ("long.jp2", COLOURS),
 ];
 
-/// JPEG and lossy WebP in, JPEG out: each may move a colour a little.
+/// JPEG, lossy WebP and lossy JPEG 2000 in, JPEG out: each may move a colour a little.
 const TOLERANCE: u8 = 9;
 
 #[test]
@@ -369,6 +385,7 @@ fn transparency_is_kept_or_laid_on_white() {
         ("alpha.tif", [COLOURS[0], COLOURS[1], COLOURS[2], [255; 3]]),
         ("lossy-alpha.webp", [COLOURS[0], COLOURS[1], COLOURS[2], [255; 3]]),
         ("lossless.webp", [COLOURS[0], COLOURS[1], COLOURS[2], [255; 3]]),
+        ("alpha.jp2", [COLOURS[0], COLOURS[1], COLOURS[2], [255; 3]]),
         ("offset.gif", [[255; 3], COLOURS[1], [255; 3], COLOURS[3]]),
     ];
     for (name, on_white) in cases {

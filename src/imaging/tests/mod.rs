@@ -9,6 +9,7 @@ use super::*;
 mod colours;
 mod costs;
 mod hostile;
+mod jp2;
 mod kinds;
 mod lanes;
 mod pyramids;

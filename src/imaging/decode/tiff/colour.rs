@@ -1,6 +1,7 @@
 //! What the samples of a TIFF mean (*TIFF 6.0, PhotometricInterpretation*).
 
 use super::read_at;
+use crate::imaging::decode::from_ycbcr;
 use crate::imaging::pixels::{Channels, Pixels};
 use crate::imaging::sniff::tiff::compression::JPEG;
 use crate::imaging::sniff::tiff::{Level, photometric};
@@ -78,6 +79,7 @@ impl Colour {
             Model::Rgb if has_alpha => raw(Channels::Rgba),
             Model::Rgb => raw(Channels::Rgb),
             Model::Cmyk => raw(Channels::Cmyk),
+            // The default of *TIFF 6.0, section 21*.
             Model::YCbCr => Ok(raw(Channels::Rgb)?.map(Channels::Rgb, from_ycbcr)),
             Model::Palette(colours) => {
                 let colour = |[index]: [u8; 1]| colours.get(usize::from(index)).copied().unwrap_or_default();
@@ -132,10 +134,4 @@ fn divide_by_alpha(pixel: &mut [u8]) {
     for colour in colours.iter_mut().filter(|_| alpha > 0) {
         *colour = ((u32::from(*colour) * 255 + alpha / 2) / alpha).min(255) as u8;
     }
-}
-
-/// With the coefficients of ITU-R BT.601, the default of *TIFF 6.0, section 21*.
-fn from_ycbcr([y, cb, cr]: [u8; 3]) -> [u8; 3] {
-    let (y, cb, cr) = (f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0);
-    [y + 1.402 * cr, y - 0.344_14 * cb - 0.714_14 * cr, y + 1.772 * cb].map(|v| v.round() as u8)
 }
