@@ -5,7 +5,7 @@ use super::orient::Orientation;
 use super::pixels::{Channels, Pixels};
 use super::plan::Offer;
 use super::pyramid::{self, Shape};
-use super::{Header, Hints, ImagingError, Job, Limits, Master, colour, encode, plan, rotate, scale};
+use super::{Header, Hints, ImagingError, Job, Kind, Limits, Master, colour, encode, plan, rotate, scale};
 use crate::iiif::image::geometry::Rect;
 use crate::iiif::image::levels;
 use crate::iiif::image::quality::{Format, Tone};
@@ -45,7 +45,7 @@ pub(super) fn admit_costs(
 }
 
 /// Whether what info.json says of a master can be kept, as far as its header tells: tiles of its full size and the
-/// sizes that are listed, from a pyramid with tiles of this side or at once.
+/// sizes that are listed, from a pyramid with tiles of this side or at once. Of a JPEG 2000 the listed sizes suffice.
 pub fn check(header: &Header, tile: u32, limits: &Limits) -> Result<(), ImagingError> {
     let (width, height) = (header.width, header.height);
     limits.pixels(width, height)?;
@@ -58,9 +58,11 @@ pub fn check(header: &Header, tile: u32, limits: &Limits) -> Result<(), ImagingE
     }
     let (stored, offer) = (header.stored(), header.offer());
     let first = (stored.0.min(tile), stored.1.min(tile));
+    // A JPEG 2000 is coarse before it is fine: of one whose full size is too much, the listed sizes are something.
+    let first = (header.kind != Kind::Jp2).then_some((first, first));
     let listed =
         levels::listed((width, height)).map(|size| (stored, header.orientation.size(size.0, size.1)));
-    for ((width, height), output) in listed.chain([(first, first)]) {
+    for ((width, height), output) in listed.chain(first) {
         let plan = plan::plan(&offer, Rect { x: 0, y: 0, width, height }, output);
         let reading = cost_of_reading(&known, &plan);
         if reading > limits.memory {

@@ -69,6 +69,7 @@ pub(super) const ORDINARY: &[(&str, [[u8; 3]; 4])] = &[
     ("bypass.j2k", COLOURS),
     ("plain.j2k", COLOURS),
     ("one-level.j2k", COLOURS),
+    ("thin-tiles.j2k", COLOURS),
     ("sixteen-grey.jp2", GREYS),
     ("grey.j2k", GREYS),
     ("sycc.jp2", COLOURS),

@@ -1,7 +1,6 @@
 //! JPEG 2000, tile by tile: those that are wanted, no larger than they are wanted.
 
 use std::io::SeekFrom;
-use std::iter;
 use std::ops::Range;
 
 use super::bands::{BAND, Bands};
@@ -38,26 +37,24 @@ pub(super) fn bands(mut master: Box<dyn Master>, layout: &Layout) -> Result<Band
     let profile = profile(&mut *master, layout)?;
     let mut picture = Picture::open(master, layout.clone())?;
     let (across, down) = (layout.codestream.across, layout.codestream.down);
-    let mut row = move |number: u32| {
+    let rows = (0..down.tiles()).map(move |number| {
         let Range { start: y, end } = down.samples(&down.tile(number), 0);
         picture.part(Rect { x: 0, y, width: across.length(), height: end - y }, 0)
+    });
+    Ok(Bands { profile, rows: Box::new(rows.flat_map(in_bands)) })
+}
+
+/// A row of tiles, some rows of pixels at a time. It is gone before the next one comes.
+fn in_bands(row: Result<Pixels, ImagingError>) -> impl Iterator<Item = Result<Pixels, ImagingError>> {
+    let (pixels, error) = match row {
+        Ok(pixels) => (Some(pixels), None),
+        Err(error) => (None, Some(Err(error))),
     };
-    let mut numbers = 0..down.tiles();
-    let mut held: Option<(Pixels, u32)> = None;
-    let mut next = move || {
-        if held.as_ref().is_none_or(|(pixels, y)| *y >= pixels.height()) {
-            // The last row goes before the next one comes.
-            held = None;
-            let Some(number) = numbers.next() else { return Ok(None) };
-            held = Some((row(number)?, 0));
-        }
-        Ok(held.as_mut().map(|(pixels, y)| {
-            let band = pixels.rows(*y, BAND);
-            *y += band.height();
-            band
-        }))
-    };
-    Ok(Bands { profile, rows: Box::new(iter::from_fn(move || next().transpose())) })
+    let bands = pixels.into_iter().flat_map(|pixels| {
+        let starts = (0..pixels.height()).step_by(BAND as usize);
+        starts.map(move |y| Ok(pixels.rows(y, BAND)))
+    });
+    bands.chain(error)
 }
 
 fn profile(master: &mut dyn Master, layout: &Layout) -> Result<Option<Vec<u8>>, ImagingError> {
