@@ -285,7 +285,9 @@ async fn hostile_masters_get_a_sentence_and_leave_nothing_behind() {
         names.push(entry.file_name().into_string().unwrap());
         masters.put(names.last().unwrap(), fs::read(entry.path()).unwrap());
     }
-    for name in ["baseline.jpg", "rgb.png", "none.tif", "lossy.webp", "plain.gif"] {
+    for name in
+        ["baseline.jpg", "rgb.png", "none.tif", "lossy.webp", "plain.gif", "lossy-tiles.jp2", "plain.j2k"]
+    {
         let (file, short) = (fixture(name), format!("short-{name}"));
         masters.put(&short, &file[..file.len() * 2 / 3]);
         names.push(short);
@@ -320,6 +322,23 @@ async fn hostile_masters_get_a_sentence_and_leave_nothing_behind() {
     assert_eq!(gateway.get("/health").await.status(), StatusCode::OK);
     gateway.image("/iiif/3/image/maps/good.png/full/max/0/default.jpg").await;
     gateway.document("/iiif/3/collection/maps").await;
+}
+
+/// A JPEG 2000 in one tile: there is room for its halves.
+#[tokio::test]
+async fn of_a_master_that_is_too_large_the_coarse_is_given() {
+    let masters = Masters::new();
+    masters.put("map.jp2", fixture("large/one-tile.jp2"));
+    let settings = format!("[limits]\nmemory = '64MiB'\n{}", masters.source("maps", ""));
+    let gateway = TestGateway::start(&settings).await;
+    let info = gateway.document("/iiif/3/image/maps/map.jp2/info.json").await;
+    assert_eq!((&info["width"], &info["height"]), (&2200.into(), &1500.into()));
+    gateway.image("/iiif/3/image/maps/map.jp2/full/1100,750/0/default.jpg").await;
+    gateway.image("/iiif/3/image/maps/map.jp2/0,0,1024,1024/512,512/0/default.jpg").await;
+    let res = gateway.get("/iiif/3/image/maps/map.jp2/0,0,512,512/512,512/0/default.jpg").await;
+    assert_eq!(res.status(), StatusCode::NOT_IMPLEMENTED);
+    assert!(detail(&res).contains("`limits.memory`"), "{}", detail(&res));
+    gateway.image("/iiif/3/image/maps/map.jp2/full/275,188/0/default.jpg").await;
 }
 
 /// One page that cannot be read does not take the book with it.
