@@ -54,11 +54,11 @@ pub trait Adapter: Send + Sync + Debug + 'static {
     /// the rest says so in `heard`: a word stricter than *open* holds at once.
     async fn record(&self, id: &ItemId, heard: &Heard) -> Result<Record, AdapterError>;
 
-    /// The item that a media id belongs to; pure. Every decision about its pixels uses that
+    /// The item that a media id belongs to, be it a file or a page of one; pure. Every decision about its pixels uses that
     /// item's record. `None`: no item of this source can have such a media id, it stays closed.
     fn item_of(&self, id: &MediaId) -> Option<ItemId>;
 
-    /// The bytes of one file, all of them or a range; one that ends at [`u64::MAX`] has all the rest. An
+    /// The bytes of one file (never of a page), all of them or a range; one that ends at [`u64::MAX`] has all the rest. An
     /// adapter without the ability `ranges` (or a server that ignores them) answers from the first byte;
     /// [`Media::start`] tells.
     async fn media(&self, id: &MediaId, range: Option<Range<u64>>) -> Result<Media, AdapterError>;

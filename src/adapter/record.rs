@@ -40,7 +40,7 @@ text_id! {
     ItemId
 }
 text_id! {
-    /// A file of an item within its source.
+    /// A file of an item within its source, or a page of a PDF: `plan.pdf#page=3`, as RFC 8118 has it.
     MediaId
 }
 text_id! {
@@ -50,6 +50,37 @@ text_id! {
 text_id! {
     /// Where a listing goes on; opaque to everybody but the adapter that made it.
     Cursor
+}
+
+impl MediaId {
+    /// What stands between a file and the number of a page.
+    const PAGE: &str = "#page=";
+
+    /// A page of a file, counted from 1.
+    pub fn of_page(file: &str, number: u32) -> Self {
+        Self(format!("{file}{}{number}", Self::PAGE))
+    }
+
+    /// The file that is asked for at the source.
+    pub fn file(&self) -> Self {
+        Self(self.split().0.to_owned())
+    }
+
+    /// The page of that file, if one is named.
+    pub fn page(&self) -> Option<u32> {
+        self.split().1
+    }
+
+    /// Numbers have one plain form: no sign, no zeros in front.
+    fn split(&self) -> (&str, Option<u32>) {
+        let page =
+            |digits: &str| digits.parse().ok().filter(|page: &u32| *page > 0 && page.to_string() == digits);
+        let parts = self.0.rsplit_once(Self::PAGE).filter(|(file, _)| !file.is_empty());
+        match parts.and_then(|(file, digits)| Some((file, page(digits)?))) {
+            Some((file, page)) => (file, Some(page)),
+            None => (&self.0, None),
+        }
+    }
 }
 
 impl Leaf {
@@ -324,4 +355,29 @@ pub enum Member {
         /// What it is called.
         label: LanguageMap,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_told_from_its_file() {
+        for (id, file, page) in [
+            ("plan.pdf#page=3", "plan.pdf", Some(3)),
+            ("a/b c.pdf#page=4294967295", "a/b c.pdf", Some(u32::MAX)),
+            ("plan.pdf", "plan.pdf", None),
+            ("plan.pdf#page=0", "plan.pdf#page=0", None),
+            ("plan.pdf#page=03", "plan.pdf#page=03", None),
+            ("plan.pdf#page=+3", "plan.pdf#page=+3", None),
+            ("plan.pdf#page=4294967296", "plan.pdf#page=4294967296", None),
+            ("plan.pdf#page=", "plan.pdf#page=", None),
+            ("#page=3", "#page=3", None),
+            ("a#page=1#page=2", "a#page=1", Some(2)),
+        ] {
+            let media = MediaId::from(id);
+            assert_eq!((media.file(), media.page()), (MediaId::from(file), page), "{id}");
+        }
+        assert_eq!(MediaId::of_page("plan.pdf", 3), MediaId::from("plan.pdf#page=3"));
+    }
 }

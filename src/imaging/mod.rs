@@ -16,6 +16,7 @@ mod hints;
 mod jpeg;
 mod limits;
 mod orient;
+mod pdf;
 mod pipeline;
 mod pixels;
 mod plan;
@@ -25,16 +26,17 @@ mod rotate;
 mod scale;
 mod sniff;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tiled;
 
 pub use hints::Hints;
 #[cfg(any(test, fuzzing))]
 pub use jpeg::fuzz as fuzz_rows;
 pub use limits::Limits;
+pub use pdf::{Folio, MARK_WITHIN, Page, folios, is_pdf};
 pub use pipeline::{admit, can_write, check, largest_jpeg, render};
 pub use pool::Pool;
-pub use sniff::{HEADER_COST, Header, Kind, MAGIC, Parts, Sniff, header, kind, sniff};
+pub use sniff::{HEADER_COST, Header, Kind, MAGIC, Parts, Sniff, header, header_of_page, kind, sniff};
 pub use tiled::{Lift, Tiled};
 
 /// An original, open for reading.

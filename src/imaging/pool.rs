@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
-use super::{ImagingError, Settings};
+use super::sniff::{HEADER_COST, cost_of_header};
+use super::{Header, ImagingError, Limits, Master, Page, Settings, header_of_page};
 
 /// Permits are counted in units of this many bytes: a semaphore counts no further than four billion.
 const UNIT: u64 = 64 * 1024;
@@ -71,6 +72,26 @@ impl Pool {
 }
 
 impl Pool {
+    /// Reads the header of an open file, which is handed back. Of a PDF that is one of its pages; it is read as a whole, and
+    /// is admitted by its length.
+    pub async fn header(
+        &self,
+        mut master: Box<dyn Master>,
+        page: Page,
+        limits: Limits,
+    ) -> Result<(Header, Box<dyn Master>), ImagingError> {
+        let look = move || match cost_of_header(&mut *master)? {
+            None => Ok((Some(header_of_page(&mut *master, page, &limits)?), 0, master)),
+            Some(cost) => Ok((None, cost, master)),
+        };
+        match self.run(HEADER_COST, look).await? {
+            (Some(header), _, master) => Ok((header, master)),
+            (None, cost, mut master) => {
+                self.run(cost, move || Ok((header_of_page(&mut *master, page, &limits)?, master))).await
+            }
+        }
+    }
+
     /// Waits for a turn in the background, of which there is one at a time unless it was set up otherwise.
     pub async fn background(self: &Arc<Self>) -> Turn {
         let turn = Arc::clone(&self.background).acquire_owned().await;

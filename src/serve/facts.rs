@@ -62,12 +62,22 @@ pub struct ImageFacts {
     /// The side of its own tiles, if they can be handed out as they are.
     #[serde(default)]
     pub tile: Option<u32>,
+    /// Pixels to an inch of a page, if it is one: set otherwise, it has another size.
+    #[serde(default)]
+    pub dpi: Option<u32>,
 }
 
 impl From<&imaging::Header> for ImageFacts {
     fn from(header: &imaging::Header) -> Self {
         let size = Size { width: header.width, height: header.height };
-        Self { size, tone: header.tone, tile: header.tile() }
+        Self { size, tone: header.tone, tile: header.tile(), dpi: header.dpi() }
+    }
+}
+
+impl ImageFacts {
+    /// Whether they hold for a source as it is set.
+    fn hold(&self, source: &Source) -> bool {
+        self.dpi.is_none_or(|dpi| dpi == source.image.pdf_dpi)
     }
 }
 
@@ -134,7 +144,7 @@ impl Facts {
         if let Some(facts) = self.memory.get(&name) {
             return Some(facts);
         }
-        let facts = self.stored(&name.key()).await?;
+        let facts = self.stored(source, &name.key()).await?;
         self.memory.insert(name, facts);
         Some(facts)
     }
@@ -177,7 +187,7 @@ impl Facts {
 
     async fn learn(&self, source: &Arc<Source>, name: Name) -> Result<ImageFacts, ServeError> {
         let key = name.key();
-        if let Some(facts) = self.stored(&key).await {
+        if let Some(facts) = self.stored(source, &key).await {
             self.memory.insert(name, facts);
             return Ok(facts);
         }
@@ -210,9 +220,9 @@ impl Facts {
         }
     }
 
-    async fn stored(&self, key: &Key) -> Option<ImageFacts> {
+    async fn stored(&self, source: &Source, key: &Key) -> Option<ImageFacts> {
         let bytes = self.store.get(key).await.ok().flatten()?;
-        serde_json::from_slice(&bytes).ok()
+        serde_json::from_slice(&bytes).ok().filter(|facts: &ImageFacts| facts.hold(source))
     }
 
     /// A store that fails costs one more probe some day, no more.
@@ -238,12 +248,15 @@ impl Facts {
                 Piece::TooFar => break,
             }
             match imaging::sniff(&parts).map_err(broken)? {
+                // Whoever asks for a page of what is no PDF hears it from the whole file.
+                Sniff::Known(_) if media.page().is_some() => break,
                 Sniff::Known(header) => match self.check(source, &header) {
                     // Its levels may make the difference. They lie wherever they like: they are told by the whole file.
                     Err(ImagingError::TooLarge { .. }) if self.may_have_levels(&header) => break,
                     checked => return checked.map(|()| ImageFacts::from(&header)).map_err(broken),
                 },
                 Sniff::Need(range) => wanted = range.start..range.end.max(range.start + PIECE),
+                Sniff::NeedAll => break,
             }
         }
         let original = self.originals.open(source, media, &name.version).await?;
@@ -255,12 +268,10 @@ impl Facts {
         &self,
         source: &Source,
         media: &MediaId,
-        mut master: Box<dyn Master>,
+        master: Box<dyn Master>,
     ) -> Result<ImageFacts, ServeError> {
-        let limits = self.limits;
-        let read = move || imaging::header(&mut *master, &limits);
-        let header = self.pool.run(imaging::HEADER_COST, read).await;
-        let header = header.and_then(|header| self.check(source, &header).map(|()| header));
+        let header = self.pool.header(master, source.page(media), self.limits).await;
+        let header = header.and_then(|(header, _)| self.check(source, &header).map(|()| header));
         let header = header.map_err(|error| ServeError::from_imaging(&source.name, media.as_str(), error))?;
         Ok(ImageFacts::from(&header))
     }
@@ -278,7 +289,7 @@ impl Facts {
 
     async fn piece(&self, source: &Source, media: &MediaId, asked: Range<u64>) -> Result<Piece, ServeError> {
         let failed = |error| ServeError::from_adapter(&source.name, "image", error);
-        let media = source.adapter.media(media, Some(asked.clone())).await.map_err(failed)?;
+        let media = source.adapter.media(&media.file(), Some(asked.clone())).await.map_err(failed)?;
         let Media { start, content, .. } = media;
         let mut stream = match content {
             Content::Local(file) => return Ok(Piece::Local(file)),

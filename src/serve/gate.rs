@@ -19,7 +19,7 @@ use crate::iiif::image::quality::{Format, Quality};
 use crate::iiif::image::request::ImageRequest;
 use crate::iiif::image::size::Form;
 use crate::imaging::pyramid::{Shape, Side, Spec};
-use crate::imaging::{self, Job, can_write};
+use crate::imaging::{self, Job, Page, can_write};
 use crate::store::Key;
 
 /// Goes up when the same request would give other bytes than before: it invalidates what is cached.
@@ -106,6 +106,16 @@ impl View {
         self.source.max_age
     }
 
+    /// What is drawn of the file, should it be a PDF.
+    pub(super) fn page(&self) -> Page {
+        self.source.page(&self.media)
+    }
+
+    /// What decides about the pixels beside the master: the pipeline, and how large the pages of a PDF are drawn.
+    fn pipeline(&self) -> String {
+        self.facts.dpi.map_or(PIPELINE.to_owned(), |dpi| format!("{PIPELINE}-{dpi}dpi"))
+    }
+
     /// One picture of it, if there can be such a picture.
     pub fn grant(self: &Arc<Self>, request: &ImageRequest) -> Result<Grant, ServeError> {
         let (size, tone) = ((self.shape.width, self.shape.height), self.facts.tone);
@@ -128,7 +138,7 @@ impl View {
         let job = job(geometry);
         let Source { name, identity, .. } = &*self.source;
         let media = self.media.as_str();
-        let key = Key::new(["image", name, identity, media, &self.version, PIPELINE, &spelled(&job)]);
+        let key = Key::new(["image", name, identity, media, &self.version, &self.pipeline(), &spelled(&job)]);
         Ok(Grant { view: Arc::clone(self), job, canonical, key, tiles: None })
     }
 }
@@ -162,7 +172,7 @@ impl Grant {
     /// Where the pyramid of the master is kept, if it is larger than a tile.
     pub(super) fn pyramid(&self) -> Option<Key> {
         let View { source, media, version, shape, .. } = &*self.view;
-        let drawn = format!("{PIPELINE}-{}-{}", shape.tile, self.job.jpeg_quality);
+        let drawn = format!("{}-{}-{}", self.view.pipeline(), shape.tile, self.job.jpeg_quality);
         let key = || Key::new(["pyramid", &source.name, &source.identity, media.as_str(), version, &drawn]);
         (shape.width.max(shape.height) > shape.tile).then(key)
     }

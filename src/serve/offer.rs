@@ -7,7 +7,7 @@ use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::iiif::image::geometry::{Limits, Upscale};
-use crate::imaging;
+use crate::imaging::{self, Page};
 
 /// `[image]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -26,6 +26,8 @@ pub struct ImageSettings {
     /// JPEG and WebP quality, 1 to 100.
     #[serde(deserialize_with = "quality")]
     pub quality: u8,
+    /// Pixels to an inch of the pages of a PDF.
+    pub pdf_dpi: u32,
 }
 
 /// `[sources.NAME.image]`: what is different for one source.
@@ -45,6 +47,8 @@ pub struct ImageOverride {
     /// See [`ImageSettings::quality`].
     #[serde(deserialize_with = "own_quality")]
     pub quality: Option<u8>,
+    /// See [`ImageSettings::pdf_dpi`].
+    pub pdf_dpi: Option<u32>,
 }
 
 impl Default for ImageSettings {
@@ -56,6 +60,7 @@ impl Default for ImageSettings {
             max_height: None,
             tile: 512,
             quality: 80,
+            pdf_dpi: Page::DPI,
         }
     }
 }
@@ -85,6 +90,7 @@ impl ImageSettings {
             max_height: own.max_height.or(self.max_height),
             tile: own.tile.unwrap_or(self.tile),
             quality: own.quality.unwrap_or(self.quality),
+            pdf_dpi: own.pdf_dpi.unwrap_or(self.pdf_dpi),
         }
     }
 }

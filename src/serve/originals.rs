@@ -74,25 +74,21 @@ impl Originals {
         *self.rests.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
     }
 
-    /// Opens a master, fetching it first if need be. Of many who ask, one fetches.
+    /// Opens a master, fetching it first if need be. Of many who ask, one fetches, for all pages of a file.
     pub(super) async fn open(
         &self,
         source: &Arc<Source>,
         media: &MediaId,
         version: &str,
     ) -> Result<Original, ServeError> {
-        let key = key(source, media, version);
+        let media = media.file();
+        let key = key(source, &media, version);
         // Files that cannot be read are files that are not there.
         if let Ok(Some(file)) = self.files.open(&key).await {
             return Ok(Original::Kept(file));
         }
         let span = error_span!("file", source = %source.name, id = %media);
-        let fetch = Fetch {
-            originals: self.clone(),
-            source: Arc::clone(source),
-            media: media.clone(),
-            key: key.clone(),
-        };
+        let fetch = Fetch { originals: self.clone(), source: Arc::clone(source), media, key: key.clone() };
         self.flights.join(key, move || fetch.run().instrument(span)).await
     }
 

@@ -17,7 +17,7 @@ use super::gate::Grant;
 use super::metrics;
 use super::originals::{Original, Originals};
 use crate::imaging::pyramid::{self, Pyramid, Stored};
-use crate::imaging::{self, ImagingError, Job, Lift, Limits, Pool, Tiled};
+use crate::imaging::{ImagingError, Job, Lift, Limits, Pool, Tiled};
 use crate::store::{self, File, Files, Key, StoreError};
 
 /// Masters that wait for their turn; the next one is left to a later touch.
@@ -374,9 +374,8 @@ impl Shared {
         let original =
             self.originals.open(&grant.view.source, &grant.view.media, &grant.view.version).await?;
         let state = original.state().map_err(|error| failed(error.into()))?;
-        let (mut master, limits, spec) = (original.reader(), self.limits, grant.spec(key));
-        let read = move || Ok((imaging::header(&mut *master, &limits)?, master));
-        let (header, master) = self.pool.run(imaging::HEADER_COST, read).await.map_err(failed)?;
+        let (page, limits, spec) = (grant.view.page(), self.limits, grant.spec(key));
+        let (header, master) = self.pool.header(original.reader(), page, limits).await.map_err(failed)?;
         let cost = pyramid::admit(&header, &spec.shape, &limits).map_err(failed)?;
         let hints = self.originals.hints(&grant.view.source, &grant.view.media, &grant.view.version, &header);
         let mut draft = self.files.create(key).await.map_err(ServeError::internal)?.into_writer();

@@ -77,7 +77,7 @@ impl Render {
     async fn draw_master(&self, grant: &Grant) -> Result<Drawn, ServeError> {
         let original =
             self.originals.open(&grant.view.source, &grant.view.media, &grant.view.version).await?;
-        let (header, tiled, master) = match self.opened(&original, grant.tile()).await {
+        let (header, tiled, master) = match self.opened(&original, grant).await {
             Ok(opened) => opened,
             Err(error) => return Ok(Err(error)),
         };
@@ -105,11 +105,14 @@ impl Render {
     async fn opened(
         &self,
         original: &Original,
-        tile: u32,
+        grant: &Grant,
     ) -> Result<(Header, Option<Tiled>, Box<dyn Master>), ImagingError> {
-        let (mut master, limits) = (original.reader(), self.limits);
+        let (page, tile) = (grant.view.page(), grant.tile());
+        let (header, mut master) = self.pool.header(original.reader(), page, self.limits).await?;
+        if header.tile().is_none() {
+            return Ok((header, None, master));
+        }
         let read = move || {
-            let header = imaging::header(&mut *master, &limits)?;
             let tiled = Tiled::of(&mut *master, &header, tile)?;
             Ok((header, tiled, master))
         };

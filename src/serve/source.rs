@@ -8,6 +8,8 @@ use super::ServeError;
 use super::offer::ImageSettings;
 use super::present::Defaults;
 use crate::adapter::Adapter;
+use crate::adapter::record::MediaId;
+use crate::imaging::Page;
 
 /// A system behind the gateway, with what its settings say of it.
 #[derive(Debug)]
@@ -28,6 +30,13 @@ pub struct Source {
     pub max_age: Duration,
     /// How much longer it serves while the source does not answer.
     pub stale: Duration,
+}
+
+impl Source {
+    /// What is drawn of a file, should it be a PDF.
+    pub(super) fn page(&self, media: &MediaId) -> Page {
+        Page { number: media.page(), dpi: self.image.pdf_dpi }
+    }
 }
 
 /// All sources by name.

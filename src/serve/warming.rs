@@ -105,7 +105,7 @@ impl Warming {
     /// What decides how pyramids look: one of another setting is another one.
     pub fn setting(&self) -> String {
         let Source { identity, image, .. } = &*self.source;
-        format!("{identity}/{PIPELINE}-{}-{}", image.tile, image.quality)
+        format!("{identity}/{PIPELINE}-{}-{}-{}", image.tile, image.quality, image.pdf_dpi)
     }
 
     /// Images that were looked at so far, those of unfinished items among them.
@@ -135,13 +135,23 @@ impl Warming {
         let images = images.filter(|image| seen.insert(&image.media));
         // Made before the stream: a closure inside of it could not be sent between threads.
         let asked: Vec<_> = images.map(|image| self.image(&known, image)).collect();
-        Ok(Warmed::Images(stream::iter(asked).buffered(self.at_once).collect().await))
+        let warmed = stream::iter(asked).buffered(self.at_once).collect().await;
+        // Pages share their file until all of them are done.
+        let images = known.record().canvases.iter().filter_map(|canvas| canvas.image.as_ref());
+        let pages = images.filter(|image| image.media.page().is_some());
+        let files: HashSet<_> = pages.map(|image| (image.media.file(), known.version_of(image))).collect();
+        for (file, version) in &files {
+            self.means.originals.forget(&self.source, file, version).await;
+        }
+        Ok(Warmed::Images(warmed))
     }
 
     async fn image(&self, known: &Known, image: &Image) -> (MediaId, Outcome) {
         let _turn = self.turns.acquire().await;
         let outcome = patiently(|| self.warm(known, image), retry_after).await;
-        self.means.originals.forget(&self.source, &image.media, known.version_of(image)).await;
+        if image.media.page().is_none() {
+            self.means.originals.forget(&self.source, &image.media, known.version_of(image)).await;
+        }
         self.images.fetch_add(1, Ordering::Relaxed);
         (image.media.clone(), outcome.unwrap_or_else(Outcome::Failed))
     }

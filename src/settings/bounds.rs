@@ -26,6 +26,8 @@ const THREADS: RangeInclusive<usize> = 0..=256;
 /// Whoever is behind so many has long gone.
 const QUEUE: RangeInclusive<usize> = 0..=100_000;
 const TILE: RangeInclusive<u32> = 64..=4096;
+/// From half a screen's to that of film.
+const DPI: RangeInclusive<u32> = 36..=1200;
 /// Ten years: sums of moments and ages stay far from overflow.
 const AGE: RangeInclusive<Duration> = Duration::secs(0)..=Duration::days(3650);
 
@@ -46,18 +48,20 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
         within(["limits", "queue"], limits.queue, &QUEUE),
         within(["image", "max_area"], image.max_area, &PIXELS),
         within(["image", "tile"], image.tile, &TILE),
+        within(["image", "pdf_dpi"], image.pdf_dpi, &DPI),
     ];
     all.into_iter().flatten().collect()
 }
 
 /// The same for one source; keys are counted from it.
 pub(super) fn check_source(source: &Source) -> Vec<Problem> {
-    let ImageOverride { max_area, tile, .. } = source.image;
+    let ImageOverride { max_area, tile, pdf_dpi, .. } = source.image;
     let own = [
         source.record_ttl.and_then(|ttl| within(["record_ttl"], ttl, &AGE)),
         within(["stale"], source.stale, &AGE),
         max_area.and_then(|area| within(["image", "max_area"], area, &PIXELS)),
         tile.and_then(|tile| within(["image", "tile"], tile, &TILE)),
+        pdf_dpi.and_then(|dpi| within(["image", "pdf_dpi"], dpi, &DPI)),
     ];
     own.into_iter().flatten().collect()
 }

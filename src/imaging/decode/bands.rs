@@ -1,6 +1,6 @@
 //! A whole picture from top to bottom, some rows at a time, so that it need not be held as a whole.
 
-use super::{admit, cost, decode, jp2, jpeg, png, profile, tiff};
+use super::{admit, cost, decode, jp2, jpeg, pdf, png, profile, tiff};
 use crate::iiif::image::geometry::Rect;
 use crate::imaging::pixels::Pixels;
 use crate::imaging::plan::{self, Plan};
@@ -28,6 +28,7 @@ pub(in crate::imaging) fn cost_of_bands(header: &Header) -> u64 {
             jpeg::cost_of_bands(*frame, header.stored(), header.length)
         }
         Layout::Jp2(layout) => jp2::cost_of_bands(layout, header.length) + profile(header),
+        Layout::Pdf(sheet) => pdf::cost_of_bands(sheet, header.stored(), header.length),
         _ => cost(header, &whole(header)) + u64::from(width) * u64::from(BAND) * 4,
     }
 }
@@ -50,6 +51,7 @@ pub(in crate::imaging) fn bands(
         Layout::Png { interlaced: false, .. } => png::bands(master, header.stored(), limits),
         Layout::Jpeg(frame) if frame.comes_in_rows() => jpeg::bands(master, &whole(header), hints),
         Layout::Jp2(layout) => jp2::bands(master, layout),
+        Layout::Pdf(sheet) => pdf::bands(master, sheet, header.stored()),
         _ => {
             let decoded = decode(master, header, &whole(header), limits, hints)?;
             let rows = (0..decoded.pixels.height()).step_by(BAND as usize);

@@ -254,7 +254,7 @@ pub(super) fn words(error: DecodeErrors) -> String {
 fn given(lack: Lack) -> ImagingError {
     match lack {
         Lack::Fault(error) => error,
-        Lack::Bytes(_) => ImagingError::broken("the file ends early"),
+        Lack::Bytes(_) | Lack::Everything => ImagingError::broken("the file ends early"),
     }
 }
 

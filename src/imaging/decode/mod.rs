@@ -9,6 +9,7 @@ mod bands;
 mod gif;
 mod jp2;
 mod jpeg;
+mod pdf;
 mod png;
 mod tiff;
 mod webp;
@@ -43,6 +44,7 @@ pub(super) fn decode(
         Layout::Webp => webp::decode(master, plan),
         Layout::Gif => gif::decode(master, plan),
         Layout::Jp2(layout) => jp2::decode(master, layout, plan),
+        Layout::Pdf(sheet) => pdf::decode(master, sheet, plan),
     }
 }
 
@@ -66,6 +68,7 @@ pub(super) fn channels(header: &Header) -> Channels {
         Layout::Tiff(tiff) if tiff.levels[0].samples == 1 && tiff.levels[0].photometric < 2 => Channels::Grey,
         Layout::Tiff(tiff) if tiff.levels[0].samples != 2 && tiff.levels[0].samples < 4 => Channels::Rgb,
         Layout::Jp2(jp2) => jp2.colour.channels,
+        Layout::Pdf(_) => Channels::Rgb,
         Layout::Png { .. } | Layout::Tiff(_) | Layout::Webp | Layout::Gif => Channels::Rgba,
     }
 }
@@ -73,7 +76,7 @@ pub(super) fn channels(header: &Header) -> Channels {
 /// The size of the picture that [`decode`] hands on.
 pub(super) fn size(header: &Header, plan: &Plan) -> (u32, u32) {
     match &header.layout {
-        Layout::Tiff(_) | Layout::Jp2(_) | Layout::Png { interlaced: false, .. } => {
+        Layout::Tiff(_) | Layout::Jp2(_) | Layout::Pdf(_) | Layout::Png { interlaced: false, .. } => {
             (plan.read.width, plan.read.height)
         }
         Layout::Jpeg(frame) if frame.comes_in_rows() => (plan.read.width, plan.read.height),
@@ -88,6 +91,7 @@ pub(super) fn profile(header: &Header) -> u64 {
             layout.profile.as_ref().map_or(0, |place| place.end - place.start).min(LONGEST_PROFILE)
         }
         Layout::Png { .. } => LONGEST_PROFILE,
+        Layout::Pdf(_) => 0,
         _ => header.length.unwrap_or(LONGEST_PROFILE).min(LONGEST_PROFILE),
     }
 }
@@ -103,6 +107,7 @@ pub(super) fn cost(header: &Header, plan: &Plan) -> u64 {
         Layout::Webp => webp::cost(full),
         Layout::Gif => gif::cost(full, header.length),
         Layout::Jp2(layout) => jp2::cost(layout, header.length, plan) + profile(header),
+        Layout::Pdf(sheet) => pdf::cost(sheet, full, header.length, plan),
     }
 }
 

@@ -1,11 +1,11 @@
 //! What a file is, told from as few of its bytes as possible.
 
-use std::io::SeekFrom;
+use std::io::{Read, SeekFrom};
 use std::ops::Range;
 
 use super::orient::Orientation;
 use super::plan::Offer;
-use super::{ImagingError, Limits, Master};
+use super::{ImagingError, Limits, Master, Page, pdf};
 use crate::iiif::image::quality::Tone;
 
 mod gif;
@@ -35,6 +35,8 @@ pub enum Kind {
     Gif,
     /// JPEG 2000, ISO 15444: a codestream, with boxes around it or without.
     Jp2,
+    /// PDF, ISO 32000: each of its pages is a picture.
+    Pdf,
 }
 
 impl Kind {
@@ -47,6 +49,7 @@ impl Kind {
             Self::Webp => "image/webp",
             Self::Gif => "image/gif",
             Self::Jp2 => "image/jp2",
+            Self::Pdf => "application/pdf",
         }
     }
 }
@@ -77,6 +80,7 @@ pub(super) enum Layout {
     Webp,
     Gif,
     Jp2(jp2::Layout),
+    Pdf(pdf::Sheet),
 }
 
 impl Header {
@@ -118,6 +122,13 @@ impl Header {
             Layout::Png { .. } | Layout::Webp | Layout::Gif => {
                 Offer { levels: vec![self.stored()], shrinks: &[1] }
             }
+            // It is drawn as large as anybody likes.
+            Layout::Pdf(_) => {
+                let (width, height) = self.stored();
+                let halves = (0..u32::BITS).map(|n| (width.div_ceil(1 << n), height.div_ceil(1 << n)));
+                let last = halves.clone().take_while(|size| *size != (1, 1)).count();
+                Offer { levels: halves.take(last + 1).collect(), shrinks: &[1] }
+            }
         }
     }
 }
@@ -135,6 +146,7 @@ pub fn kind(head: &[u8]) -> Option<Kind> {
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Kind::Gif),
         [0, 0, 0, 0x0c, b'j', b'P', b' ', b' ', b'\r', b'\n', 0x87, b'\n', ..] => Some(Kind::Jp2),
         [0xff, 0x4f, 0xff, 0x51, ..] => Some(Kind::Jp2),
+        [b'%', b'P', b'D', b'F', b'-', ..] => Some(Kind::Pdf),
         _ => None,
     }
 }
@@ -146,6 +158,8 @@ pub enum Sniff {
     Known(Header),
     /// These bytes are missing. Add them (or more, from the same start) and ask again.
     Need(Range<u64>),
+    /// Nothing less than the whole file tells, to [`header`].
+    NeedAll,
 }
 
 /// Tells a header from parts of a file: start with its first kilobytes, add what is asked for,
@@ -159,21 +173,45 @@ pub fn sniff(parts: &Parts) -> Result<Sniff, ImagingError> {
 /// Bytes of memory that [`header`] takes, about: all but hostile files tell it in their first kilobytes.
 pub const HEADER_COST: u64 = 1 << 20;
 
+/// Bytes of memory that [`header`] takes of a file that it reads as a whole; `None` of all others.
+pub(super) fn cost_of_header(master: &mut dyn Master) -> Result<Option<u64>, ImagingError> {
+    let mut beginning = Vec::new();
+    master.rewind()?;
+    master.take(pdf::MARK_WITHIN).read_to_end(&mut beginning)?;
+    let length = master.seek(SeekFrom::End(0))?;
+    Ok(is_pdf(&beginning).then(|| pdf::cost_of_header(length)))
+}
+
 /// Tells the header of an open file, and what rendering wants to know besides (the levels of a
-/// TIFF). A size beyond the limits is an error.
+/// TIFF). Of a PDF it is that of its first page. A size beyond the limits is an error.
 pub fn header(master: &mut dyn Master, limits: &Limits) -> Result<Header, ImagingError> {
+    header_of_page(master, Page::default(), limits)
+}
+
+/// The same for a page of a PDF. Files of other kinds have no pages, and are what they are.
+pub fn header_of_page(master: &mut dyn Master, page: Page, limits: &Limits) -> Result<Header, ImagingError> {
     let mut parts = Parts::default();
     parts.fetch(master, 0..64 * 1024)?;
     loop {
         match settle(examine(&parts, Depth::Levels))? {
+            Sniff::Known(_) if page.number.is_some() => {
+                return Err(ImagingError::broken("a page is asked for, and the file is no PDF"));
+            }
             Sniff::Known(header) => {
                 limits.pixels(header.width, header.height)?;
                 let length = Some(master.seek(SeekFrom::End(0))?);
                 return Ok(Header { length, ..header });
             }
             Sniff::Need(range) => parts.fetch(master, range)?,
+            Sniff::NeedAll => return pdf::header(master, page, limits),
         }
     }
+}
+
+/// Whether these are the first bytes of a PDF that begins with something else, as some do.
+fn is_pdf(beginning: &[u8]) -> bool {
+    beginning.first_chunk::<MAGIC>().is_some_and(|head| matches!(kind(head), None | Some(Kind::Pdf)))
+        && pdf::is_pdf(beginning)
 }
 
 /// How much of a header is read.
@@ -187,6 +225,7 @@ fn settle(result: Result<Header, Lack>) -> Result<Sniff, ImagingError> {
     match result {
         Ok(header) => Ok(Sniff::Known(header)),
         Err(Lack::Bytes(range)) => Ok(Sniff::Need(range)),
+        Err(Lack::Everything) => Ok(Sniff::NeedAll),
         Err(Lack::Fault(error)) => Err(error),
     }
 }
@@ -199,8 +238,11 @@ fn examine(parts: &Parts, depth: Depth) -> Result<Header, Lack> {
         Some(Kind::Webp) => webp::header(parts),
         Some(Kind::Gif) => gif::header(parts),
         Some(Kind::Jp2) => jp2::header(parts),
+        Some(Kind::Pdf) => Err(Lack::Everything),
+        None if pdf::is_pdf(parts.beginning()) => Err(Lack::Everything),
         None => {
-            Err(ImagingError::unsupported("a file that is no JPEG, JPEG 2000, PNG, TIFF, WebP or GIF").into())
+            let what = "a file that is no JPEG, JPEG 2000, PNG, TIFF, WebP, GIF or PDF";
+            Err(ImagingError::unsupported(what).into())
         }
     }?;
     if header.width == 0 || header.height == 0 {

@@ -17,6 +17,8 @@ pub struct Parts {
 #[derive(Debug)]
 pub(in crate::imaging) enum Lack {
     Bytes(Range<u64>),
+    /// All of it.
+    Everything,
     Fault(ImagingError),
 }
 
@@ -49,6 +51,16 @@ impl Parts {
     /// Bytes of a file that is there as a whole.
     pub(in crate::imaging) fn len(&self) -> u64 {
         self.end.unwrap_or(0)
+    }
+
+    /// What is known from the first byte on.
+    pub(super) fn beginning(&self) -> &[u8] {
+        self.held
+            .iter()
+            .filter(|(at, _)| *at == 0)
+            .map(|(_, bytes)| &**bytes)
+            .max_by_key(|bytes| bytes.len())
+            .unwrap_or_default()
     }
 
     /// Reads a range that was found missing.

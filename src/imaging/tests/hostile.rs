@@ -58,7 +58,7 @@ fn hostile_files_are_refused_with_a_sentence() {
     broken/jp2-specks.j2k: the master is broken: a JPEG 2000 of 10000000000 tiles, at most 65535 expected
     broken/jpeg-65535.jpg: the work on this picture is too large: 212635128 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/jpeg-scans.jpg: the master is broken: a JPEG of more than 100 scans
-    broken/not-a-picture.jpg: a file that is no JPEG, JPEG 2000, PNG, TIFF, WebP or GIF is not supported
+    broken/not-a-picture.jpg: a file that is no JPEG, JPEG 2000, PNG, TIFF, WebP, GIF or PDF is not supported
     broken/png-100000.png: the work on this picture is too large: 30018613408 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/png-bomb.png: the work on this picture is too large: 911827776 bytes of memory, at most 67108864 allowed (three quarters of `limits.memory`)
     broken/png-no-pixels.png: the master is broken: a PNG without pixels
@@ -302,6 +302,7 @@ fn a_header_is_told_from_ranges() {
                 match sniff(&parts).unwrap() {
                     Sniff::Known(header) => break header,
                     Sniff::Need(range) => parts.add(range.clone(), read(range)),
+                    Sniff::NeedAll => panic!("{name}: a PDF?"),
                 }
                 asked += 1;
             };

@@ -6,12 +6,15 @@ use std::path::PathBuf;
 use super::pixels::{Channels, Pixels};
 use super::*;
 
+#[expect(unreachable_pub, reason = "other tests share it")]
+pub(crate) mod book;
 mod colours;
 mod costs;
 mod hostile;
 mod jp2;
 mod kinds;
 mod lanes;
+mod pdf;
 mod pyramids;
 mod rows;
 mod scans;
