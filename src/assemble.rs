@@ -339,7 +339,8 @@ fn adapter(settings: &Settings, name: &str, source: &SourceSettings) -> anyhow::
     match driver.with_context(|| format!("there is no adapter `{}`", source.adapter))? {
         Driver::Folder => {
             let path = source.inputs.get("path").and_then(|path| path.as_str()).unwrap_or_default();
-            Ok(Arc::new(Folder::open(Path::new(path))?))
+            let image = settings.image.with(&source.image);
+            Ok(Arc::new(Folder::open(Path::new(path))?.with_dpi(image.pdf_dpi)))
         }
         Driver::Declared(definition) => Ok(Arc::new(declared(definition, name, source)?)),
     }

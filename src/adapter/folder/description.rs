@@ -53,7 +53,7 @@ struct Form {
     /// Language of the texts that name none.
     language: Option<String>,
     access: Option<Access>,
-    /// By file name.
+    /// By file name; by number, where they are pages of a PDF.
     canvas: IndexMap<String, CanvasForm>,
 }
 
@@ -80,10 +80,10 @@ impl Default for Metadata {
 
 impl Description {
     /// `map.tif.toml` beside `map.tif`, else `map.toml`.
-    pub(super) fn of_file(tree: &Tree, file: &Entry) -> Result<Self, Unreadable> {
+    pub(super) fn of_file(tree: &Tree, folder: &Path, file: &Entry) -> Result<Self, Unreadable> {
         let names = [format!("{}.toml", file.name), format!("{}.toml", file.stem())];
         for name in names.iter().filter(|name| *name != FOLDER) {
-            if let Some(description) = Self::read(tree, Path::new(name))? {
+            if let Some(description) = Self::read(tree, &folder.join(name))? {
                 return Ok(description);
             }
         }

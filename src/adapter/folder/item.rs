@@ -1,17 +1,18 @@
-//! Items: one file in the root, or a folder with its images as pages.
+//! Items: one file in the root, a PDF with its pages, or a folder with its images as pages.
 
 use std::slice;
 use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
 
-use super::AdapterError;
 use super::description::{Description, Unreadable};
 use super::place::Place;
 use super::tree::{Entry, Kind, Tree};
 use super::walk::Walk;
-use crate::adapter::record::{Access, Canvas, Image, ItemId, Leaf, Listed, MediaId, Record};
+use super::{AdapterError, unreadable};
+use crate::adapter::record::{Access, Canvas, Image, ItemId, Leaf, Listed, MediaId, Record, Size};
 use crate::iiif::presentation::text::LanguageMap;
+use crate::imaging::Folio;
 
 /// An item, before its pages are looked at.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub(super) struct Item<'a> {
 impl<'a> Item<'a> {
     pub(super) fn file(walk: &mut Walk<'_>, place: &'a Place, file: &'a Entry) -> Self {
         let mut told = || {
-            let description = Description::of_file(walk.tree, file)?;
+            let description = Description::of_file(walk.tree, &place.folder, file)?;
             let access = walk.access_to(place, file)?.max(description.access());
             Ok((description, access))
         };
@@ -59,6 +60,58 @@ impl<'a> Item<'a> {
             }
         };
         Listed { id: ItemId::from(self.id), version: None, label: Some(label), access, thumbnail }
+    }
+
+    /// A PDF as a list shows it: that it has a first page, and that pictures can be made of it, is believed. It would have to be
+    /// read as a whole.
+    pub(super) fn listed_as_book(self, file: &Entry) -> Listed {
+        let name = LanguageMap::name(self.name);
+        let (label, access) = match &self.told {
+            Err(_) => (name, None),
+            Ok((description, access)) => (description.label().unwrap_or(name), Some(*access)),
+        };
+        let first = MediaId::of_page(&self.place.id_of(&file.name), 1);
+        let thumbnail = access.map(|_| first);
+        Listed { id: ItemId::from(self.id), version: None, label: Some(label), access, thumbnail }
+    }
+
+    /// The item with the pages of a PDF.
+    fn book(self, file: &Entry, pages: &[Folio], parent: Leaf) -> Result<Record, AdapterError> {
+        let (description, access) = self.told?;
+        let mut digest = Sha256::new();
+        digest.update(format!("{access:?}\0{}\0{}\0", description.text(), version(file)));
+        let path = self.place.id_of(&file.name);
+        let page = |(number, page): (u32, &Folio)| {
+            let size = Size { width: page.width, height: page.height };
+            let image = Image {
+                media: MediaId::of_page(&path, number),
+                size: Some(size),
+                format: None,
+                bytes: None,
+                version: Some(version(file)),
+            };
+            let label = match &page.label {
+                Some(label) => LanguageMap::none(label),
+                None if pages.len() == 1 => LanguageMap::name(self.name),
+                None => LanguageMap::none(format!("p. {number}")),
+            };
+            let name = number.to_string();
+            Canvas {
+                id: format!("{}~{number}", canvas_id(&file.name)),
+                label: description.canvas_label(&name).unwrap_or(label),
+                size: None,
+                image: Some(image),
+                access: description.canvas_access(&name),
+                metadata: Vec::new(),
+            }
+        };
+        for Folio { width, height, label } in pages {
+            digest.update(format!("{width}x{height}\0{label:?}\0"));
+        }
+        let canvases = (1..).zip(pages).map(page).collect();
+        let version = hex::encode(&digest.finalize()[..16]);
+        let record = Record::new(ItemId::from(self.id), version, LanguageMap::name(self.name));
+        Ok(description.describe(Record { access, parents: vec![parent], canvases, ..record }))
     }
 
     /// The item with these images as its pages.
@@ -111,8 +164,13 @@ pub(super) fn record(tree: &Tree, id: &ItemId) -> Result<Record, AdapterError> {
     let (place, entry) = Place::find(tree, id.as_str()).ok_or_else(missing)?;
     let mut walk = Walk::new(tree);
     if entry.kind == Kind::File {
-        if !place.is_root() || !tree.is_image(&entry) {
+        if !place.is_item(tree, &entry) {
             return Err(missing());
+        }
+        if tree.is_book(&entry) {
+            let pages = tree.pages(&entry).map_err(|source| unreadable(id.as_str(), source))?;
+            let pages = pages.ok_or_else(missing)?;
+            return Item::file(&mut walk, &place, &entry).book(&entry, &pages, Leaf::from(place.id.as_str()));
         }
         return Item::file(&mut walk, &place, &entry).record(
             &mut walk,
@@ -138,7 +196,7 @@ pub(super) fn record(tree: &Tree, id: &ItemId) -> Result<Record, AdapterError> {
 pub(super) fn master(tree: &Tree, id: &MediaId) -> Result<Entry, AdapterError> {
     Place::find(tree, id.as_str())
         .map(|(_, entry)| entry)
-        .filter(|entry| entry.kind == Kind::File && tree.is_image(entry))
+        .filter(|entry| entry.kind == Kind::File && (tree.is_image(entry) || tree.is_book(entry)))
         .ok_or_else(|| AdapterError::NotFound(id.to_string()))
 }
 

@@ -116,9 +116,13 @@ impl Listing<'_> {
     }
 }
 
-/// A file directly in the root, as a list shows it.
-fn file_item(walk: &mut Walk<'_>, root: &Place, file: &Entry) -> Listed {
-    Item::file(walk, root, file).listed(walk, slice::from_ref(file).iter().cloned())
+/// A file that is an item, as a list shows it.
+fn file_item(walk: &mut Walk<'_>, place: &Place, file: &Entry) -> Listed {
+    let item = Item::file(walk, place, file);
+    if walk.tree.is_book(file) {
+        return item.listed_as_book(file);
+    }
+    item.listed(walk, slice::from_ref(file).iter().cloned())
 }
 
 /// A folder as a list shows it, if it directly holds images. The root is no item: each of its files is one.

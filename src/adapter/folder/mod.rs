@@ -1,8 +1,10 @@
 //! The folder driver: a directory tree of masters becomes items, canvases and collections.
 //!
 //! A file directly in the folder is an item with one canvas. A sub-folder that directly holds
-//! images is an item whose canvases are its images in natural order. A folder with items below
-//! it is a collection; it may be both. Ids are relative paths with `/`.
+//! images is an item whose canvases are its images in natural order. A PDF is an item of its own wherever
+//! it lies, and its pages are the canvases: it is as much of a book as a folder is. A folder with items below
+//! it is a collection; it may be both. Ids are relative paths with `/`; a page is `plan.pdf#page=3`, and
+//! what really has such a name is left out.
 //!
 //! Who may see an item is decided by the strictest of its own description and the `info.toml` of
 //! every folder above it, the root's included. A link opens no way around that: the folders above
@@ -57,6 +59,12 @@ impl Folder {
         Ok(Self { tree: Arc::new(tree) })
     }
 
+    /// The same folder, with pages of PDFs at so many pixels to an inch.
+    pub fn with_dpi(self, dpi: u32) -> Self {
+        let tree = Arc::try_unwrap(self.tree).expect("nobody else has it yet");
+        Self { tree: Arc::new(tree.with_dpi(dpi)) }
+    }
+
     /// Runs file-system work where it may block.
     async fn read<T, F>(&self, work: F) -> Result<T, AdapterError>
     where
@@ -90,6 +98,9 @@ impl Adapter for Folder {
     }
 
     fn item_of(&self, id: &MediaId) -> Option<ItemId> {
+        if id.page().is_some() {
+            return Some(ItemId::from(id.file().as_str()));
+        }
         let path = id.as_str();
         Some(ItemId::from(path.rsplit_once('/').map_or(path, |(folder, _)| folder)))
     }

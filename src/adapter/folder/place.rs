@@ -22,7 +22,7 @@ pub(super) struct Place {
 /// What is told of on its own in a folder.
 #[derive(Debug)]
 pub(super) enum Below {
-    /// An image directly in the root; elsewhere images are pages of their folder.
+    /// A PDF, or an image directly in the root; elsewhere images are pages of their folder.
     File(Entry),
     Folder(Place),
 }
@@ -88,13 +88,19 @@ impl Place {
 
     /// What stands on its own under these names of the folder, looked for one by one.
     pub(super) fn below(&self, tree: &Tree, names: &[Name]) -> impl Iterator<Item = Below> {
-        let asked = names.iter().filter(move |name| self.is_root() || name.kind != Some(Kind::File));
-        asked.filter_map(move |name| {
+        let may_stand = |name: &Name| self.is_root() || name.kind != Some(Kind::File) || name.may_be_book();
+        names.iter().filter(move |name| may_stand(name)).filter_map(move |name| {
             let entry = tree.entry(&self.folder, &name.text)?;
             match entry.kind {
                 Kind::Folder => self.enter(&entry).map(Below::Folder),
-                Kind::File => (self.is_root() && tree.is_image(&entry)).then_some(Below::File(entry)),
+                Kind::File => self.is_item(tree, &entry).then_some(Below::File(entry)),
             }
         })
+    }
+
+    /// Whether a file of this folder is an item of its own, as far as its first bytes tell.
+    pub(super) fn is_item(&self, tree: &Tree, file: &Entry) -> bool {
+        let is_book = tree.is_book(file) && !tree.is_lost(file);
+        is_book || self.is_root() && tree.is_image(file)
     }
 }

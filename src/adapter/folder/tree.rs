@@ -4,22 +4,28 @@ use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use alphanumeric_sort::compare_str;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, FileType, Metadata};
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use super::complaints::Complaints;
-use crate::imaging::{self, ImagingError};
+use crate::adapter::record::MediaId;
+use crate::imaging::{self, Folio, ImagingError, Kind as Told, Page};
 
 /// Descriptions are written by hand: nobody writes more.
 const LONGEST: u64 = 1 << 20;
 
 /// Files of which it is remembered whether they are images: a few large records, some megabytes.
 const REMEMBERED: usize = 1 << 15;
+
+/// Pages of PDFs that are remembered, all together: some dozens of bytes each.
+const PAGES: u64 = 1 << 18;
 
 /// The folder. Paths are resolved by name first, then opened through a directory handle that
 /// cannot leave it: a link that is swapped in between is refused by the handle.
@@ -30,7 +36,25 @@ pub(super) struct Tree {
     /// A record is asked for every few seconds; its files are not opened again as long as none was changed.
     images: Cache<Version, bool>,
     readable: Cache<Version, bool>,
+    books: Cache<Version, bool>,
+    pages: Cache<Version, Pages, ByCount>,
+    /// Held by whoever reads a PDF: each is read as a whole.
+    reading: Mutex<()>,
+    /// Pixels to an inch of a page.
+    dpi: u32,
     complaints: Complaints,
+}
+
+/// The pages of a PDF; nothing of one that cannot be read.
+pub(super) type Pages = Option<Arc<[Folio]>>;
+
+#[derive(Clone, Debug)]
+struct ByCount;
+
+impl Weighter<Version, Pages> for ByCount {
+    fn weight(&self, _: &Version, pages: &Pages) -> u64 {
+        1 + pages.as_ref().map_or(0, |pages| pages.len() as u64)
+    }
 }
 
 /// A file as it was when it was last changed.
@@ -62,6 +86,17 @@ impl Entry {
     pub(super) fn stem(&self) -> &str {
         self.name.rsplit_once('.').map_or(&self.name, |(stem, _)| stem)
     }
+
+    fn version(&self) -> Version {
+        (self.path.clone(), self.len, self.modified)
+    }
+}
+
+impl Name {
+    /// Whether it may be a PDF, as far as can be told without opening it.
+    pub(super) fn may_be_book(&self) -> bool {
+        self.kind != Some(Kind::Folder) && is_named_pdf(&self.text)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +109,16 @@ impl Tree {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let root = path.canonicalize()?;
         let dir = Dir::open_ambient_dir(&root, ambient_authority())?;
-        let (images, readable) = (Cache::new(REMEMBERED), Cache::new(REMEMBERED));
-        Ok(Self { root, dir, images, readable, complaints: Complaints::default() })
+        let cache = || Cache::new(REMEMBERED);
+        let (images, readable, books) = (cache(), cache(), cache());
+        let pages = Cache::with_weighter(REMEMBERED, PAGES, ByCount);
+        let (reading, complaints) = (Mutex::default(), Complaints::default());
+        Ok(Self { root, dir, images, readable, books, pages, reading, dpi: Page::DPI, complaints })
+    }
+
+    /// The same, with pages of PDFs at so many pixels to an inch.
+    pub(super) fn with_dpi(self, dpi: u32) -> Self {
+        Self { dpi, ..self }
     }
 
     /// Another folder has another one.
@@ -156,8 +199,47 @@ impl Tree {
         self.told(&self.images, file, |content| {
             let mut head = Vec::with_capacity(imaging::MAGIC);
             content.take(imaging::MAGIC as u64).read_to_end(&mut head)?;
-            Ok(imaging::kind(&head).is_some())
+            Ok(imaging::kind(&head).is_some_and(|kind| kind != Told::Pdf))
         })
+    }
+
+    /// Whether a file is a PDF, told by its first bytes, if its name says so too: looking into every file of every folder
+    /// for books among the pictures would take too long.
+    pub(super) fn is_book(&self, file: &Entry) -> bool {
+        is_named_pdf(&file.name)
+            && self.told(&self.books, file, |content| {
+                let mut head = Vec::new();
+                content.take(imaging::MARK_WITHIN).read_to_end(&mut head)?;
+                Ok(imaging::is_pdf(&head))
+            })
+    }
+
+    /// The pages of a PDF. Why there are none is told to the operator.
+    pub(super) fn pages(&self, book: &Entry) -> io::Result<Pages> {
+        let version = book.version();
+        if let Some(known) = self.pages.get(&version) {
+            return Ok(known);
+        }
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = self.pages.get(&version) {
+            return Ok(known);
+        }
+        let pages = match imaging::folios(&mut self.read(book)?, self.dpi) {
+            Ok(pages) => Some(pages.into()),
+            // What could not be read today may be readable tomorrow.
+            Err(ImagingError::Read(error)) => return Err(error),
+            Err(error) => {
+                tracing::warn!(path = %self.root.join(&book.path).display(), %error, "a PDF is left out");
+                None
+            }
+        };
+        self.pages.insert(version, Pages::clone(&pages));
+        Ok(pages)
+    }
+
+    /// Whether it is known that a PDF cannot be read. Nobody reads all of them to tell what is in a folder.
+    pub(super) fn is_lost(&self, book: &Entry) -> bool {
+        matches!(self.pages.get(&book.version()), Some(None))
     }
 
     /// Whether the header of an image can be read, so that pictures can be made of it.
@@ -177,7 +259,7 @@ impl Tree {
         file: &Entry,
         look: impl FnOnce(File) -> io::Result<bool>,
     ) -> bool {
-        let version = (file.path.clone(), file.len, file.modified);
+        let version = file.version();
         if let Some(known) = known.get(&version) {
             return known;
         }
@@ -233,9 +315,15 @@ fn known(kind: FileType) -> Option<Kind> {
     }
 }
 
-/// A plain name: not empty, not hidden, one component on every system.
+/// Whatever a link is called: what it leads to decides.
+fn is_named_pdf(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, ending)| ending.eq_ignore_ascii_case("pdf"))
+}
+
+/// A plain name: not empty, not hidden, one component on every system, and not what a page of a PDF is called.
 fn showable(name: &str) -> bool {
     !name.starts_with('.')
+        && MediaId::from(name).page().is_none()
         && matches!(Path::new(name).components().collect::<Vec<_>>()[..], [Component::Normal(part)] if part == name)
 }
 

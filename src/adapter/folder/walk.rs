@@ -49,9 +49,11 @@ impl<'a> Walk<'a> {
     /// Whether items are below a folder, which makes it a collection.
     pub(super) fn is_collection(&mut self, place: &Place, names: &[Name]) -> Result<bool, AdapterError> {
         for below in place.below(self.tree, names) {
-            if let Below::Folder(place) = below
-                && self.holds_items(&place)?
-            {
+            let found = match below {
+                Below::File(_) => true,
+                Below::Folder(place) => self.holds_items(&place)?,
+            };
+            if found {
                 return Ok(true);
             }
         }

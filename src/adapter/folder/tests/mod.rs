@@ -1,6 +1,7 @@
 //! The rules of the folder driver, each on a small tree made for it.
 
 mod access;
+mod books;
 mod bounds;
 mod description;
 mod paging;
