@@ -156,7 +156,7 @@ impl Adapter for Declared {
     }
 
     fn item_of(&self, id: &MediaId) -> Option<ItemId> {
-        media_id::split(self.client.definition.file.id, id).map(|(item, _)| item)
+        media_id::split(self.client.definition.file.id, &id.file()).map(|(item, _)| item)
     }
 
     async fn media(&self, id: &MediaId, range: Option<Range<u64>>) -> Result<Media, AdapterError> {

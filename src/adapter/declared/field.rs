@@ -84,6 +84,14 @@ impl Field {
         }
     }
 
+    /// The number of a page, or null.
+    pub(super) fn page(self) -> Result<Option<u32>, Mismatch> {
+        let told = Self { name: self.name.clone(), value: self.value.clone() }.whole()?;
+        let page = |number| u32::try_from(number).ok().filter(|page| *page > 0);
+        told.map(|number| page(number).ok_or_else(|| self.mismatch("a whole number from 1, or null")))
+            .transpose()
+    }
+
     /// A list; null is an empty one.
     pub(super) fn list(self) -> Result<Vec<Value>, Mismatch> {
         match self.value {

@@ -10,7 +10,7 @@ use super::expression::{Expression, OfCanvas, OfItem, OfRecord, OfSource, field}
 use super::field::{Field, Mismatch, size};
 use super::judge::access_of;
 use super::media_id;
-use crate::adapter::record::{Access, Canvas, Image, ItemId, Leaf, Listed, Record};
+use crate::adapter::record::{Access, Canvas, Image, ItemId, Leaf, Listed, MediaId, Record};
 use crate::iiif::presentation::text::LanguageMap;
 use crate::jq::Input;
 
@@ -121,9 +121,10 @@ impl<'d> Mapping<'d> {
         [self.source.clone(), id.into(), self.root.clone(), access.into()]
     }
 
-    /// An object of `file`, `width`, `height`, `format`, `bytes` and `version`.
+    /// An object of `file`, `page`, `width`, `height`, `format`, `bytes` and `version`.
     fn image(&self, field: Field) -> Result<Option<Image>, Mismatch> {
-        const EXPECTED: &str = "an object of `file`, `width`, `height`, `format`, `bytes` and `version`";
+        const EXPECTED: &str =
+            "an object of `file`, `page`, `width`, `height`, `format`, `bytes` and `version`";
         let mut map = match field.value {
             Value::Null => return Ok(None),
             Value::Object(map) => map,
@@ -135,9 +136,13 @@ impl<'d> Mapping<'d> {
         if self.definition.file.id == Form::Item && file.value != self.id.as_str() {
             return Err(file.mismatch("the id of the item, as `[file] id` says"));
         }
-        let file = file.string()?;
+        let media = media_id::join(self.definition.file.id, self.id, &file.string()?);
+        let media = match part("page").page()? {
+            Some(page) => MediaId::of_page(media.as_str(), page),
+            None => media,
+        };
         let image = Image {
-            media: media_id::join(self.definition.file.id, self.id, &file),
+            media,
             size: size(part("width"), part("height"))?,
             format: part("format").optional_string()?,
             bytes: part("bytes").whole()?,

@@ -5,8 +5,8 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use super::definition::Form;
 use crate::adapter::record::{ItemId, MediaId};
 
-/// What would be mistaken for the separator or for an encoding; everything else stays readable.
-const PART: &AsciiSet = &CONTROLS.add(b'/').add(b'%');
+/// What would be mistaken for the separator, for the page of a file or for an encoding; everything else stays readable.
+const PART: &AsciiSet = &CONTROLS.add(b'/').add(b'#').add(b'%');
 
 /// The media id of one file of an item.
 pub(super) fn join(form: Form, item: &ItemId, file: &str) -> MediaId {
@@ -47,6 +47,7 @@ mod tests {
         let cases = [
             ("plain", "7/8", Some(("7", "8"))),
             ("slashes inside", "a%2Fb/c%2Fd", Some(("a/b", "c/d"))),
+            ("what looks like a page", "7/a%23page=2", Some(("7", "a#page=2"))),
             ("percent inside", "100%25/x y.jpg", Some(("100%", "x y.jpg"))),
             ("no file", "7", None),
             ("empty file", "7/", None),
