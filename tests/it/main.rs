@@ -12,6 +12,7 @@ mod house;
 mod image;
 mod manifest;
 mod mediawiki;
+mod pdf;
 mod presentation;
 mod pyramids;
 mod redis;

@@ -68,6 +68,14 @@ impl TestGateway {
         Self { stack, clock, dir }
     }
 
+    /// Ends, and starts again on the same cache with other settings.
+    pub(crate) async fn restart_with(self, settings: &str) -> Self {
+        let cache = format!("[cache]\ndir = '{}'\n", self.cache().display());
+        let file = self.dir.path().join("loggia.toml");
+        std::fs::write(&file, format!("{cache}[server]\npublic_url = '{PUBLIC}'\n{settings}")).unwrap();
+        self.restart().await
+    }
+
     /// Ends, and starts again on the same cache.
     pub(crate) async fn restart(self) -> Self {
         let Self { stack: old, clock, dir } = self;
