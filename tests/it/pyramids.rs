@@ -205,7 +205,7 @@ async fn a_neighbouring_tile_is_the_one_that_the_stack_gives() {
     let req = Request::builder().uri(path("128,0,64,64/64,")).header("if-none-match", known);
     assert_eq!(gateway.send(req).await.status(), StatusCode::NOT_MODIFIED);
     // The decision is not outlived.
-    masters.put("info.toml", b"access = \"restricted\"".to_vec());
+    masters.put("info.toml", "access = \"restricted\"");
     gateway.a_moment();
     gateway.advance(std::time::Duration::from_secs(3600));
     assert_eq!(gateway.get(&path("192,0,64,64/64,")).await.status(), StatusCode::UNAUTHORIZED);

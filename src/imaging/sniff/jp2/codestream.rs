@@ -181,7 +181,7 @@ fn read_size(parts: &Parts, body: u64) -> Result<Size, Lack> {
     Ok((across, down, samples))
 }
 
-fn check_samples(samples: &Vec<(u8, (u8, u8))>) -> Result<(), ImagingError> {
+fn check_samples(samples: &[(u8, (u8, u8))]) -> Result<(), ImagingError> {
     const SIGNED: u8 = 0x80;
     for (number, (bits, coarseness)) in samples.iter().enumerate() {
         let known = |side| matches!((number, side), (_, 1) | (1.., 2 | 4));
