@@ -23,6 +23,7 @@ mod index;
 mod memory;
 pub mod metrics;
 pub mod redis;
+mod scope;
 mod seldom;
 mod shelf;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use disk::Disk;
 pub use files::{Draft, File, Files, Writer, read};
 pub use memory::Memory;
 pub use redis::Redis;
+pub use scope::{Dropped, LISTS, Scope};
 pub use tiered::Tiered;
 
 /// A place for bytes under a key.
@@ -57,6 +59,9 @@ pub trait Store: Send + Sync + Debug + 'static {
     /// Keeps a value only if there is none: of two callers exactly one is told `true`.
     async fn put_new(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<bool, StoreError>;
 
+    /// Drops all that belongs to a scope, as far as it is there when this begins.
+    async fn purge(&self, scope: &Scope) -> Result<Dropped, StoreError>;
+
     /// The value.
     async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
         Ok(self.look(key).await?.map(|found| found.value))
@@ -72,18 +77,27 @@ pub struct Found {
     pub left: Duration,
 }
 
-/// The name of an entry, made of parts: `{kind}/{source}/{item}/…`. Cloning it is cheap.
+/// The name of an entry, made of parts: `{kind}/{source}/{identity}/{item}/…`. Cloning it is cheap.
 ///
-/// A slash within a part is written `%2F`, so that other parts never make the same key.
+/// A slash within a part is written `%2F`, so that other parts never make the same key. Whatever belongs to an item has
+/// it in this place, and one more part at least, so that all of it is found again: see [`Scope`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key(Arc<str>);
 
 impl Key {
     /// A key of these parts.
     pub fn new<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
-        let parts: Vec<String> =
-            parts.into_iter().map(|part| part.replace('%', "%25").replace('/', "%2F")).collect();
+        let parts: Vec<String> = parts.into_iter().map(Self::part).collect();
         Self(parts.join("/").into())
+    }
+
+    /// This key with one more part.
+    pub fn with(&self, part: &str) -> Self {
+        Self(format!("{self}/{}", Self::part(part)).into())
+    }
+
+    fn part(text: &str) -> String {
+        text.replace('%', "%25").replace('/', "%2F")
     }
 
     /// The whole key as text.

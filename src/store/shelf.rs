@@ -1,6 +1,6 @@
 //! A folder of files with a budget of bytes: what [`super::Disk`] and [`super::Files`] have in common.
 //!
-//! A file lies at `ab/cdef….LENGTH`: the hash of its key, in folders by its first two digits, and its
+//! A file lies at `ab/cdef….LENGTH`: its name, which is made of hashes of its key, in folders by its first two digits, and its
 //! length. A new file is written under `drafts/` and gets its name when it is complete, so that a
 //! process that is killed leaves either a whole file or a draft, and such drafts are removed at start. A
 //! file whose length is not the one in its name is not what was written, and goes too.
@@ -20,10 +20,12 @@ use std::time::SystemTime;
 use tempfile::NamedTempFile;
 use tracing::{info, warn};
 
-use super::index::{Index, Name, Slot};
-use super::{StoreError, metrics};
+use super::index::{Index, Name, Owners, Slot};
+use super::{Dropped, Scope, StoreError, metrics};
 
 const DRAFTS: &str = "drafts";
+/// Files that are dropped before others may use the index again.
+const AT_ONCE: usize = 64;
 
 /// A folder of files with a budget.
 pub(super) struct Shelf {
@@ -44,7 +46,8 @@ impl Shelf {
         let drafts = dir.join(DRAFTS);
         fs::create_dir_all(&drafts).map_err(StoreError::io("create", &drafts))?;
         clear(&drafts).map_err(StoreError::io("clear", &drafts))?;
-        let room = Arc::new(Room { name, dir: dir.to_owned(), budget, index: Mutex::default() });
+        let index = Mutex::new(Index::new());
+        let room = Arc::new(Room { name, dir: dir.to_owned(), budget, index });
         let scanned = Arc::clone(&room);
         let scan = thread::Builder::new()
             .name(format!("scan {name}"))
@@ -81,13 +84,41 @@ impl Shelf {
         self.room.drop_file(&mut self.room.lock(), name);
     }
 
-    /// Begins a new file.
-    pub(super) fn draft(&self) -> Result<Draft, StoreError> {
+    /// Drops all that belongs to a scope, what is still to be found at the start too. A draft of it gets no name any more.
+    pub(super) fn purge(&self, scope: &Scope) -> Dropped {
+        let owners = Owners::of(scope);
+        let names: Vec<Name> = {
+            let mut index = self.room.lock();
+            index.drafts.retain(|_, name| !owners.own(name));
+            let names = index.slots.keys().copied().filter(|name| owners.own(name)).collect();
+            if let Some(unwelcome) = &mut index.unwelcome {
+                unwelcome.push(owners);
+            }
+            names
+        };
+        let mut dropped = Dropped::default();
+        for names in names.chunks(AT_ONCE) {
+            let mut index = self.room.lock();
+            for name in names {
+                let bytes = index.slots.get(name).map(|slot| slot.bytes);
+                dropped += bytes.map(|bytes| Dropped { entries: 1, bytes }).unwrap_or_default();
+                self.room.drop_file(&mut index, *name);
+            }
+        }
+        dropped
+    }
+
+    /// Begins the file that shall have this name.
+    pub(super) fn draft(&self, name: Name) -> Result<Draft, StoreError> {
         let drafts = self.room.dir.join(DRAFTS);
         let file = NamedTempFile::new_in(&drafts).map_err(StoreError::io("write", &drafts))?;
         // Says that somebody is at work, see `clear`. Where files cannot be locked, a restart costs a transfer.
         let _ = file.as_file().try_lock();
-        Ok(Draft { room: Arc::clone(&self.room), file: Some(file), bytes: 0 })
+        let mut index = self.room.lock();
+        let number = index.next();
+        index.drafts.insert(number, name);
+        drop(index);
+        Ok(Draft { room: Arc::clone(&self.room), file: Some(file), name, number, bytes: 0 })
     }
 
     /// Whether the index knows all files that were there at the start.
@@ -142,8 +173,12 @@ impl Room {
         found.sort_unstable_by_key(|(time, ..)| *time);
         let (count, before) = (found.len(), -(found.len() as i64) - 1);
         let mut index = self.lock();
+        let unwelcome = index.unwelcome.take().unwrap_or_default();
         for (order, (_, name, bytes)) in (before..).zip(found) {
             match index.slots.get(&name) {
+                None if unwelcome.iter().any(|owners| owners.own(&name)) => {
+                    self.delete(&name.path(&self.dir, bytes));
+                }
                 None => index.insert(name, Slot::new(bytes, order)),
                 // Written while we looked; under another length the old file is still there.
                 Some(slot) if slot.bytes != bytes => self.delete(&name.path(&self.dir, bytes)),
@@ -241,6 +276,8 @@ impl Drop for Pin {
 pub(super) struct Draft {
     room: Arc<Room>,
     file: Option<NamedTempFile>,
+    name: Name,
+    number: i64,
     bytes: u64,
 }
 
@@ -270,8 +307,10 @@ impl Draft {
         file.write_all(bytes).map_err(StoreError::io("write", &self.room.dir))
     }
 
-    /// Gives the file its name, in place of the one that had it; it is open and pinned then.
-    pub(super) fn shelve(mut self, name: Name, sync: Sync) -> Result<(fs::File, Pin), StoreError> {
+    /// Gives the file its name, in place of the one that had it; it is open and pinned then. One that was purged while
+    /// it was written is open, for those who wait for it, and gone.
+    pub(super) fn shelve(mut self, sync: Sync) -> Result<(fs::File, Pin), StoreError> {
+        let name = self.name;
         let path = name.path(&self.room.dir, self.bytes);
         let failed = |source| StoreError::Io { doing: "write", path: path.clone(), source };
         let draft = self.file.take().ok_or(StoreError::Interrupted)?;
@@ -283,6 +322,9 @@ impl Draft {
             fs::create_dir_all(folder).map_err(failed)?;
         }
         let mut index = self.room.lock();
+        if index.drafts.remove(&self.number).is_none() {
+            return Ok((file, Pin { room: Arc::clone(&self.room), name, token: None }));
+        }
         draft.persist(&path).map_err(|error| failed(error.error))?;
         if let Some(old) = index.remove(name)
             && old.bytes != self.bytes
@@ -301,7 +343,9 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        self.room.lock().drafted -= self.bytes;
+        let mut index = self.room.lock();
+        index.drafted -= self.bytes;
+        index.drafts.remove(&self.number);
     }
 }
 
@@ -326,9 +370,9 @@ mod tests {
     }
 
     fn shelve(shelf: &Shelf, n: u8, bytes: usize) {
-        let mut draft = shelf.draft().unwrap();
+        let mut draft = shelf.draft(name(n)).unwrap();
         draft.write(&vec![n; bytes]).unwrap();
-        draft.shelve(name(n), Sync::None).unwrap();
+        draft.shelve(Sync::None).unwrap();
     }
 
     fn held(shelf: &Shelf) -> usize {
@@ -414,7 +458,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let shelf = open(dir.path(), 300);
         (1..=2).for_each(|n| shelve(&shelf, n, blocks(100)));
-        let mut draft = shelf.draft().unwrap();
+        let mut draft = shelf.draft(name(3)).unwrap();
         draft.write(&vec![0; blocks(150)]).unwrap();
         assert_eq!((present(&shelf), held(&shelf)), (vec![2], blocks(250)));
         drop(draft);
@@ -426,11 +470,58 @@ mod tests {
     fn a_draft_that_is_being_written_survives_the_start_of_another() {
         let dir = tempfile::tempdir().unwrap();
         let old = open(dir.path(), 1000);
-        let mut draft = old.draft().unwrap();
+        let mut draft = old.draft(name(1)).unwrap();
         draft.write(&[1; 100]).unwrap();
         let _new = open(dir.path(), 1000);
-        draft.shelve(name(1), Sync::None).unwrap();
+        draft.shelve(Sync::None).unwrap();
         assert_eq!(files(dir.path()), 1);
+    }
+
+    fn of(item: &str, n: u8) -> Name {
+        Name::of(&Key::new(["image", "maps", "", item, &n.to_string()]))
+    }
+
+    fn shelved(shelf: &Shelf, name: Name) -> Draft {
+        let mut draft = shelf.draft(name).unwrap();
+        draft.write(&[1; 100]).unwrap();
+        draft
+    }
+
+    #[test]
+    fn a_purge_finds_all_of_an_item_also_after_a_restart_and_what_is_being_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = open(dir.path(), 1000);
+        let put = |item, n| drop(shelved(&shelf, of(item, n)).shelve(Sync::None).unwrap());
+        (1..=3).for_each(|n| put("a", n));
+        put("b", 1);
+        let (late, other) = (shelved(&shelf, of("a", 4)), shelved(&shelf, of("b", 2)));
+        let purged = shelf.purge(&Scope::new("maps", Some("a")));
+        assert_eq!(purged, Dropped { entries: 3, bytes: 300 });
+        let (mut file, _pin) = late.shelve(Sync::None).unwrap();
+        let mut read = Vec::new();
+        io::Read::read_to_end(&mut file, &mut read).unwrap();
+        assert_eq!(read, [1; 100], "who waits for it can read it");
+        drop(other.shelve(Sync::None).unwrap());
+        assert_eq!((files(dir.path()), held(&shelf)), (2, blocks(2)));
+        assert_eq!(fs::read_dir(dir.path().join(DRAFTS)).unwrap().count(), 0);
+
+        let again = open(dir.path(), 1000);
+        assert_eq!(again.purge(&Scope::new("maps", Some("b"))), Dropped { entries: 2, bytes: 200 });
+        assert_eq!(files(dir.path()), 0);
+    }
+
+    #[test]
+    fn what_is_purged_before_it_is_found_goes_when_it_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = open(dir.path(), 1000);
+        ["a", "b"].iter().for_each(|item| drop(shelved(&shelf, of(item, 1)).shelve(Sync::None).unwrap()));
+        drop(shelf);
+        let index = Mutex::new(Index::new());
+        let room = Room { name: "test", dir: dir.path().to_owned(), budget: 1 << 20, index };
+        let shelf = Shelf { room: Arc::new(room), scan: Mutex::default() };
+        assert_eq!(shelf.purge(&Scope::new("maps", Some("a"))), Dropped::default());
+        shelf.room.scan();
+        assert_eq!((files(dir.path()), shelf.room.lock().slots.contains_key(&of("b", 1))), (1, true));
     }
 
     #[test]
