@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use crate::units;
 
+mod claim;
 mod disk;
 mod entry;
 mod files;
@@ -30,6 +31,7 @@ mod shelf;
 mod suite;
 mod tiered;
 
+pub use claim::Claim;
 pub use disk::Disk;
 pub use files::{Draft, File, Files, Writer, read};
 pub use memory::Memory;

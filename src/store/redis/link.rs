@@ -33,8 +33,6 @@ pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// After so long on one line, its end is a new story.
 pub(super) const STEADY: Duration = Duration::from_secs(60);
-/// How often somebody who has to wait for the first try looks whether it is over.
-const SOON: Duration = Duration::from_millis(5);
 /// How long all the steps to a line may take together; sentinels and clusters need several.
 pub(super) const CONNECTING: Duration = Duration::from_secs(10);
 /// Commands that may be on their way at once before the next one waits.
@@ -120,13 +118,6 @@ impl Link {
             Condition::Connecting => Standing::Connecting,
             Condition::Up { .. } => Standing::Up,
             Condition::Down { reason, .. } => Standing::Down(reason.clone()),
-        }
-    }
-
-    /// Waits until the first try to connect is over.
-    pub(super) async fn tried(&self) {
-        while self.standing() == Standing::Connecting {
-            sleep(SOON).await;
         }
     }
 

@@ -88,12 +88,6 @@ impl Redis {
         Ok(Some(Self { name, link: Link::open(name, plan.clone()), plan, largest: LARGEST }))
     }
 
-    /// Waits until it is known whether it can be reached.
-    pub async fn tried(&self) -> Standing {
-        self.link.tried().await;
-        self.standing()
-    }
-
     /// Says something to all who listen at this moment; how many those are, of a cluster as far as one node knows.
     pub async fn say(&self, news: &[u8]) -> Result<u64, StoreError> {
         let mut publish = redis::pipe();
