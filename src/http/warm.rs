@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -54,6 +55,8 @@ pub(super) struct Repeatable {
 pub struct Warm {
     answers: Cache<Asked, Arc<Answer>, ByWeight>,
     largest: u64,
+    /// Purges after which it was looked what still stands.
+    purges: AtomicU64,
     gate: Gate,
     proxies: Proxies,
     scales: Scales,
@@ -112,11 +115,23 @@ impl Warm {
         let usual = usize::try_from(bytes / USUAL).unwrap_or(usize::MAX);
         let answers = Cache::with_weighter(usual, bytes, ByWeight);
         let (proxies, scales) = (outer.proxies.clone(), outer.scales.clone());
-        Self { answers, largest: bytes / SHARE, gate, proxies, scales }
+        let purges = AtomicU64::new(gate.purges());
+        Self { answers, largest: bytes / SHARE, purges, gate, proxies, scales }
+    }
+
+    /// Lets go of what will never be given again, as soon as somebody asks after a purge.
+    fn tidy(&self) {
+        let purges = self.gate.purges();
+        if self.purges.load(Ordering::Relaxed) != purges
+            && self.purges.swap(purges, Ordering::Relaxed) != purges
+        {
+            self.answers.retain(|_, answer| self.gate.stands(&answer.standing));
+        }
     }
 
     /// The answer that was given before, if it may be given again.
     fn get(&self, req: &Request<Body>) -> Option<Response<Body>> {
+        self.tidy();
         let asked = AskedNow::plainly(req)?;
         let answer = self.answers.get(&asked)?;
         if !self.gate.stands(&answer.standing) {

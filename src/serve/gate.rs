@@ -6,6 +6,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::ServeError;
+use super::epochs::{Epochs, Mark};
 use super::facts::{Facts, ImageFacts};
 use super::pyramids::Tiles;
 use super::records::{Described, Known, Records};
@@ -44,6 +45,8 @@ pub struct Grant {
     canonical: String,
     key: Key,
     standing: Standing,
+    epochs: Epochs,
+    mark: Mark,
     pub(super) tiles: Option<Arc<Tiles>>,
 }
 
@@ -95,7 +98,7 @@ impl Grant {
 
     /// The same grant, for a picture drawn from a pyramid: not quite the bytes that the master gives.
     pub(super) fn with_tiles(self, tiles: Arc<Tiles>) -> Self {
-        let key = Key::new([self.key.as_str(), "tiles"]);
+        let key = self.key.with("tiles");
         Self { key, tiles: Some(tiles), ..self }
     }
 
@@ -103,8 +106,21 @@ impl Grant {
     pub(super) fn pyramid(&self) -> Option<Key> {
         let Self { source, media, version, shape, job, .. } = self;
         let drawn = format!("{PIPELINE}-{}-{}", shape.tile, job.jpeg_quality);
-        let key = || Key::new(["pyramid", &source.name, &source.identity, media.as_str(), version, &drawn]);
+        let key = || source.key("pyramid", media, version).with(&drawn);
         (shape.width.max(shape.height) > shape.tile).then(key)
+    }
+
+    /// Does something, unless the item was purged since the grant was asked for: what is made of it is not kept then.
+    pub(super) fn unless_purged(&self, work: impl FnOnce()) {
+        let (source, item) = &self.standing.item;
+        self.epochs.unless_purged(source, item, self.mark, work);
+    }
+
+    /// Whether the item was purged since.
+    pub(super) fn is_purged(&self) -> bool {
+        let mut is_purged = true;
+        self.unless_purged(|| is_purged = false);
+        is_purged
     }
 
     /// The side of its tiles.
@@ -141,6 +157,7 @@ struct Placed {
     known: Arc<Known>,
     image: Image,
     access: Access,
+    mark: Mark,
 }
 
 impl Placed {
@@ -195,8 +212,7 @@ impl Gate {
         let canonical = request.canonical(version, &geometry, size, &limits, facts.tone);
         let job = job(geometry);
         let file = placed.known.version_of(&placed.image).to_owned();
-        let Source { name, identity, .. } = &*placed.source;
-        let key = Key::new(["image", name, identity, media, &file, PIPELINE, &spelled(&job)]);
+        let key = placed.source.key("image", &placed.image.media, &file).with(PIPELINE).with(&spelled(&job));
         let standing = placed.standing();
         Ok(Grant {
             source: placed.source,
@@ -207,6 +223,8 @@ impl Gate {
             canonical,
             key,
             standing,
+            epochs: self.records.epochs().clone(),
+            mark: placed.mark,
             tiles: None,
         })
     }
@@ -228,6 +246,11 @@ impl Gate {
     /// Whether a decision stands: the record that it rests on is still the one that would be told.
     pub fn stands(&self, Standing { source, item, known }: &Standing) -> bool {
         self.records.is_current(source, item, known)
+    }
+
+    /// How many purges there were: while it stays the same, no decision ended by one.
+    pub fn purges(&self) -> u64 {
+        self.records.epochs().count()
     }
 
     /// Whether there is such an image, as far as anybody may know.
@@ -255,13 +278,15 @@ impl Gate {
         let source = self.sources.get(source)?;
         let id = MediaId::from(media);
         let item = source.adapter.item_of(&id).ok_or_else(missing)?;
+        // Before the record is known: what is made of it belongs to the time before any later purge.
+        let mark = self.records.mark(source, &item);
         let known = match self.records.get(source, &item).await {
             Err(error) if is_missing(&error) => return Err(missing()),
             known => known?,
         };
         let (image, access) = known.image(&id).ok_or_else(missing)?;
         let image = image.clone();
-        Ok(Placed { source: Arc::clone(source), item, known, image, access })
+        Ok(Placed { source: Arc::clone(source), item, known, image, access, mark })
     }
 
     async fn facts_of(&self, placed: &Placed) -> Result<ImageFacts, ServeError> {

@@ -42,7 +42,7 @@ impl Pictures {
         if let Some(tiles) = &grant.tiles {
             match tiles.find(&grant.job).await {
                 Some(Ok(bytes)) => {
-                    self.finished.put_now(grant.key(), bytes.clone(), KEPT);
+                    grant.unless_purged(|| self.finished.put_now(grant.key(), bytes.clone(), KEPT));
                     return Ok(bytes);
                 }
                 Some(Err(error)) => self.pyramids.drop_damaged(&grant, &error).await,

@@ -8,6 +8,8 @@ use super::ServeError;
 use super::offer::ImageSettings;
 use super::present::Defaults;
 use crate::adapter::Adapter;
+use crate::adapter::record::MediaId;
+use crate::store::Key;
 
 /// A system behind the gateway, with what its settings say of it.
 #[derive(Debug)]
@@ -28,6 +30,15 @@ pub struct Source {
     pub max_age: Duration,
     /// How much longer it serves while the source does not answer.
     pub stale: Duration,
+}
+
+impl Source {
+    /// Where something is kept that was made of a file: with the item that the file belongs to.
+    pub(super) fn key(&self, kind: &str, media: &MediaId, version: &str) -> Key {
+        let item = self.adapter.item_of(media);
+        let item = item.as_ref().map_or(media.as_str(), |item| item.as_str());
+        Key::new([kind, &self.name, &self.identity, item, media.as_str(), version])
+    }
 }
 
 /// All sources by name.
