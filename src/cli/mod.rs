@@ -10,9 +10,11 @@ use clap::{Parser, Subcommand};
 
 use crate::settings::Settings;
 use crate::settings::load::{Environment, Report};
+use crate::settings::problem::{Key, Problem};
 
 mod check;
 mod probe;
+mod purge;
 mod serve;
 
 const EXAMPLES: &str = "\
@@ -20,13 +22,14 @@ Examples:
   loggia serve --config museum.toml    Serve what the settings name, and print the addresses to open
   loggia check --config museum.toml    Say what is wrong with the settings, or what they add up to
   loggia probe maps a/b.tif            Ask the source `maps` for one item; print its record and manifest
+  loggia purge maps a/b.tif            Drop all that is kept of one item, in a gateway that runs and everywhere
   LOGGIA__LOG__LEVEL=debug loggia ...  Override one key: LOGGIA__SECTION__KEY=VALUE
 
 Exit codes:
    0  done
    1  something else went wrong; `probe`: there is no such item
-  64  the command line is wrong; `probe`: there is no such source
-  69  a source does not answer, or not as its adapter expects
+  64  the command line is wrong; `probe`, `purge`: there is no such source
+  69  a source does not answer, or not as its adapter expects; `purge`: something is still kept somewhere
   70  a fault of the gateway itself
   71  `serve`: the address cannot be listened on, another process may have it
   78  the settings are wrong; every mistake is printed with its place";
@@ -45,6 +48,8 @@ enum Command {
     Serve(serve::Serve),
     /// Ask a source for one item, print the mapped record and the manifest
     Probe(probe::Probe),
+    /// Drop all that is kept of a source or of one item, everywhere
+    Purge(purge::Purge),
     /// Read the settings and say everything that is wrong with them, without touching the network
     Check(check::Check),
 }
@@ -154,6 +159,7 @@ impl Arguments {
         match &self.command {
             Command::Serve(serve) => serve.run(environment, out),
             Command::Probe(probe) => probe.run(environment, out),
+            Command::Purge(purge) => purge.run(environment, out),
             Command::Check(check) => check.run(environment, out),
         }
     }
@@ -175,6 +181,16 @@ pub fn end(command: impl FnOnce() -> Result<(), Failure>) -> Exit {
         }
         Err(_) => Exit::Internal,
     }
+}
+
+/// Holds the name of a source against the settings.
+fn find_source(settings: &Settings, name: &str) -> Result<(), Failure> {
+    if settings.sources.contains_key(name) {
+        return Ok(());
+    }
+    let names: Vec<&str> = settings.sources.keys().map(String::as_str).collect();
+    let unknown = Problem::unlisted(Key::default(), "source", name, &names);
+    Err(Failure::Usage(unknown.paragraph()))
 }
 
 /// Where commands wait for the network.

@@ -7,7 +7,6 @@ use crate::adapter::AdapterError;
 use crate::serve::ServeError;
 use crate::settings::Settings;
 use crate::settings::load::Environment;
-use crate::settings::problem::{Key, Problem};
 use crate::{assemble, telemetry};
 
 /// Arguments of `probe`.
@@ -26,11 +25,7 @@ pub(super) struct Probe {
 impl Probe {
     pub(super) fn run(&self, environment: &Environment, out: &mut impl Write) -> Result<(), Failure> {
         let settings = Settings::load(&self.config.file, environment)?;
-        if !settings.sources.contains_key(&self.source) {
-            let names: Vec<&str> = settings.sources.keys().map(String::as_str).collect();
-            let unknown = Problem::unlisted(Key::default(), "source", &self.source, &names);
-            return Err(Failure::Usage(unknown.paragraph()));
-        }
+        super::find_source(&settings, &self.source)?;
         telemetry::log(&settings.log.brief()).map_err(Failure::other)?;
         let probed = super::runtime()?.block_on(assemble::probe(&settings, &self.source, &self.id));
         let probed = probed.map_err(|error| self.failure(error))?;

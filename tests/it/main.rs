@@ -13,6 +13,7 @@ mod image;
 mod manifest;
 mod mediawiki;
 mod presentation;
+mod purge;
 mod pyramids;
 mod redis;
 mod settings;
