@@ -248,7 +248,7 @@ fn parts(
     let pyramids = Pyramids::new(tiles.clone(), for_pyramids, originals.clone(), Arc::clone(&pool), limits);
     let render = Render::new(originals, pyramids.clone(), pool, limits);
     let derivatives = derivatives(pictures, replicas.clone(), render);
-    let collections = Collections::new(store.clone(), replicas, records.clone(), clock);
+    let collections = Collections::new(store.clone(), replicas.clone(), records.clone(), clock);
     let sources = sources(settings)?;
     let kept = Kept {
         finished: Arc::clone(&finished),
@@ -266,7 +266,7 @@ fn parts(
         collections,
         pictures: Pictures::new(Arc::clone(&finished), pyramids, derivatives),
         finished,
-        purge: Purge::new(sources, kept, redis),
+        purge: Purge::new(sources, kept, redis, &replicas),
         uris: Uris::new(public.as_str()),
     };
     Ok((parts, ready))

@@ -7,16 +7,18 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::collections::Collections;
 use super::facts::Facts;
 use super::pyramids::Pyramids;
 use super::records::Records;
+use super::replicas::{Gone, Replicas};
 use super::source::{Source, Sources};
 use super::{ServeError, metrics};
 use crate::adapter::record::ItemId;
@@ -46,6 +48,9 @@ pub struct Kept {
     pub collections: Collections,
 }
 
+/// The pause between two words to others that can wait: they are few, unless a whole source is closed at once.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// Purges. Cheap to clone.
 #[derive(Clone)]
 pub struct Purge {
@@ -67,7 +72,7 @@ struct Shared {
     turn: Mutex<()>,
 }
 
-struct Listening(JoinHandle<()>);
+struct Listening([JoinHandle<()>; 2]);
 
 /// What became of a purge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,17 +97,20 @@ pub struct Purged {
 enum Word {
     /// Something was purged.
     Purged { from: u64, source: String, item: Option<String>, at: u64 },
+    /// What was told of an item or a list is void: its source says so.
+    Gone { from: u64, kind: String, source: String, id: String },
 }
 
 impl Purge {
-    /// Of these sources, out of all this; `redis` is where other gateways hear of it.
-    pub fn new(sources: Sources, kept: Kept, redis: Option<Arc<Redis>>) -> Self {
+    /// Of these sources, out of all this. Other gateways, if there are any, hear of it through `redis`, and of what
+    /// `replicas` have to say.
+    pub fn new(sources: Sources, kept: Kept, redis: Option<Arc<Redis>>, replicas: &Replicas) -> Self {
         let (own, hears, turn) = (rand::random(), AtomicBool::new(false), Mutex::default());
         let shared = Arc::new(Shared { sources, kept, redis, own, hears, turn });
-        let listening = shared
-            .redis
-            .as_ref()
-            .map(|redis| Arc::new(Listening(tokio::spawn(Arc::clone(&shared).listen(redis.listen())))));
+        let listening = shared.redis.as_ref().zip(replicas.said()).map(|(redis, said)| {
+            let ears = tokio::spawn(Arc::clone(&shared).listen(redis.listen()));
+            Arc::new(Listening([ears, tokio::spawn(Arc::clone(&shared).pass_on(said))]))
+        });
         Self { shared, _listening: listening }
     }
 
@@ -183,20 +191,34 @@ impl Shared {
         }
     }
 
-    /// How many others heard of it, if there is a way to tell them.
+    /// How many others heard of a purge, if there is a way to tell them.
     async fn say(&self, source: &Source, item: Option<&str>, at: u64) -> Option<Result<u64, StoreError>> {
-        let redis = self.redis.as_ref()?;
-        let item = item.map(ToOwned::to_owned);
-        let word = Word::Purged { from: self.own, source: source.name.clone(), item, at };
-        let word = serde_json::to_vec(&word).expect("texts and numbers are always JSON");
+        let (source, item) = (source.name.clone(), item.map(ToOwned::to_owned));
+        let heard = self.tell(&Word::Purged { from: self.own, source, item, at }).await?;
         let ours = u64::from(self.hears.load(Ordering::Relaxed));
-        Some(redis.say(&word).await.map(|heard| heard.saturating_sub(ours)))
+        Some(heard.map(|heard| heard.saturating_sub(ours)))
+    }
+
+    async fn tell(&self, word: &Word) -> Option<Result<u64, StoreError>> {
+        let word = serde_json::to_vec(word).expect("texts and numbers are always JSON");
+        Some(self.redis.as_ref()?.say(&word).await)
+    }
+
+    /// Passes on what is void now.
+    async fn pass_on(self: Arc<Self>, mut said: mpsc::Receiver<Gone>) {
+        while let Some(Gone { kind, source, id }) = said.recv().await {
+            let word = Word::Gone { from: self.own, kind: kind.to_owned(), source, id };
+            if let Some(Err(error)) = self.tell(&word).await {
+                tracing::debug!(%error, "other gateways did not hear what is void");
+            }
+            sleep(PAUSE).await;
+        }
     }
 
     async fn listen(self: Arc<Self>, mut ears: Listener) {
         while let Some(news) = ears.next().await {
             match news {
-                News::Said(word) => self.hear(&word).await,
+                News::Said(word) => self.hear(&word),
                 News::Gap => {
                     self.hears.store(true, Ordering::Relaxed);
                     let Kept { records, collections, .. } = &self.kept;
@@ -210,31 +232,46 @@ impl Shared {
     }
 
     /// What cannot be meant for us is passed over: whoever can write to Redis may have said it.
-    async fn hear(&self, word: &[u8]) {
-        let Ok(Word::Purged { from, source, item, at }) = serde_json::from_slice(word) else {
-            tracing::debug!("news through Redis that nobody here understands");
-            return;
-        };
-        let Ok(source) = self.sources.get(&source) else { return };
-        if from == self.own || !self.kept.records.epochs().is_credible(at) {
-            return;
+    fn hear(self: &Arc<Self>, word: &[u8]) {
+        let Kept { records, collections, .. } = &self.kept;
+        match serde_json::from_slice(word) {
+            Ok(Word::Purged { from, source, item, at }) if from != self.own => {
+                let Ok(source) = self.sources.get(&source) else { return };
+                if records.epochs().is_credible(at) {
+                    records.epochs().learn(&source.name, item.as_deref(), at);
+                    self.turn(source, item.as_deref());
+                    // The next word does not wait for the disk.
+                    tokio::spawn(Arc::clone(self).drop_heard(Arc::clone(source), item));
+                }
+            }
+            Ok(Word::Gone { from, kind, source, id }) if from != self.own => {
+                if kind == records.told().kind() {
+                    records.told().drop_one(&source, &id);
+                } else if kind == collections.told().kind() {
+                    collections.told().drop_one(&source, &id);
+                }
+            }
+            // One's own.
+            Ok(_) => {}
+            Err(_) => tracing::debug!("news through Redis that nobody here understands"),
         }
-        self.kept.records.epochs().learn(&source.name, item.as_deref(), at);
-        self.turn(source, item.as_deref());
+    }
+
+    async fn drop_heard(self: Arc<Self>, source: Arc<Source>, item: Option<String>) {
         let (scope, mut failed) = (Scope::new(&source.name, item.as_deref()), Vec::new());
         let _turn = self.turn.lock().await;
-        let dropped = self.drop_own(source, item.as_deref(), &scope, &mut failed).await;
-        let all: u64 = dropped.values().map(|dropped| dropped.bytes).sum();
-        tracing::info!(source = %source.name, item, size_bytes = all, "purged, as another gateway says");
-        failed
-            .iter()
-            .for_each(|error| tracing::warn!(source = %source.name, error, "a purge left something"));
+        let dropped = self.drop_own(&source, item.as_deref(), &scope, &mut failed).await;
+        let size_bytes: u64 = dropped.values().map(|dropped| dropped.bytes).sum();
+        tracing::info!(source = %source.name, item, size_bytes, "purged, as another gateway says");
+        for error in failed {
+            tracing::warn!(source = %source.name, error, "a purge left something");
+        }
     }
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        self.0.abort();
+        self.0.iter().for_each(JoinHandle::abort);
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use super::epochs::{Epoch, Epochs, Mark};
 use super::flight::Flights;
 use super::metrics;
-use super::replicas::{HELD, Replicas, Turn};
+use super::replicas::{Gone, HELD, Replicas, Turn};
 use super::source::Source;
 use super::{Earlier, ServeError};
 use crate::access::{Action, Verdict, decide};
@@ -272,7 +272,7 @@ where
                 outcome = &mut ask => {
                     // The word and a failure may come at once.
                     if heard.access() > Some(Access::Open) {
-                        self.forget(source, question).await;
+                        self.retract(source, question).await;
                     }
                     return outcome;
                 }
@@ -296,7 +296,7 @@ where
             }
             Verdict::Allowed | Verdict::NeedsLogin => _ = self.memory.remove(name),
         }
-        self.forget(source, question).await;
+        self.retract(source, question).await;
     }
 
     /// Tells an earlier answer for a while.
@@ -324,7 +324,7 @@ where
         earlier: Option<Told<V>>,
         error: ServeError,
     ) -> Result<Told<V>, ServeError> {
-        let now = self.clock.now();
+        let (now, was_told) = (self.clock.now(), earlier.is_some());
         if let Some(told) = earlier.filter(|_| error.is_temporary()) {
             self.stand_in(source, question, &told, PAUSE, &error);
             return Ok(told);
@@ -335,6 +335,7 @@ where
             | ServeError::Unreachable { .. }
             | ServeError::Timeout { .. }
             | ServeError::Unreadable { earlier: Earlier::Kept, .. } => {}
+            _ if was_told => self.retract(source, question).await,
             _ => self.forget(source, question).await,
         }
         self.memory.remove(&question.name);
@@ -346,6 +347,13 @@ where
             self.remember(question, State::Refused(error.clone(), now + REFUSED.min(source.record_ttl)));
         }
         Err(error)
+    }
+
+    /// Forgets what must not be told any more, and has the others forget it: after it is gone from where they look.
+    async fn retract(&self, source: &Source, question: &Question) {
+        self.forget(source, question).await;
+        let (source, id) = question.name.clone();
+        self.replicas.tell(Gone { kind: self.kind, source, id });
     }
 
     async fn forget(&self, source: &Source, question: &Question) {
@@ -370,6 +378,16 @@ where
             (Of::Item, None) | (Of::Lists, _) => self.memory.retain(|(name, _), _| name != source),
         }
         before.saturating_sub(self.memory.len()) as u64
+    }
+
+    /// Forgets one answer, as another replica says that heard it is void.
+    pub(super) fn drop_one(&self, source: &str, id: &str) {
+        self.memory.remove(&(source.to_owned(), id.to_owned()));
+    }
+
+    /// What its answers are called.
+    pub(super) fn kind(&self) -> &'static str {
+        self.kind
     }
 
     /// Forgets everything that was told.

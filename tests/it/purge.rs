@@ -18,6 +18,7 @@ use tokio::task::yield_now;
 
 use crate::support::archive::{Archive, Page};
 use crate::support::counts::Counts;
+use crate::support::fake_dam::Fault;
 use crate::support::gateway::{PUBLIC, Picture, TestGateway, files_below};
 use crate::support::masters::{COLOURS, MIDDLES, Masters, quarters, quarters_in};
 use crate::support::redis::Server;
@@ -174,7 +175,7 @@ async fn a_list_is_asked_for_again_after_a_purge_of_an_item() {
     assert_eq!((ask().await, ask().await), (6, 6));
     // A source that is away has nothing to stand in for it: what was purged is not told again.
     purge(&gateway, "dam/7").await;
-    archive.dam.fault(Some(crate::support::fake_dam::Fault::Away));
+    archive.dam.fault(Some(Fault::Away));
     assert_eq!(gateway.get("/iiif/3/manifest/dam/7").await.status(), StatusCode::SERVICE_UNAVAILABLE);
 }
 
@@ -369,6 +370,30 @@ async fn a_gateway_that_could_not_hear_looks_again() {
     }
 }
 
+/// What was open is closed: the one gateway that hears it has the other forget what it remembers.
+#[tokio::test]
+async fn what_one_gateway_hears_is_closed_the_other_forgets() {
+    let Some(server) = Server::start(&[]) else { return };
+    let archive = Archive::start(&[Page::of(quarters(300, 200))]).await;
+    let settings = section(&server.url()) + &archive.source("record_ttl = '1h'");
+    let (one, other) = (TestGateway::start(&settings).await, TestGateway::start(&settings).await);
+    scanned(&one).await;
+    scanned(&other).await;
+    purge_both(&one, "dam/8").await;
+    purge_both(&other, "dam/8").await;
+    let picture = "/iiif/3/image/dam/7%2F1/full/150,/0/default.jpg";
+    for gateway in [&one, &other] {
+        gateway.image(picture).await;
+    }
+    archive.close();
+    one.advance(Duration::from_secs(2 * 3600));
+    assert_eq!(one.get(picture).await.status(), StatusCode::NOT_FOUND);
+    // For the other one no time has passed.
+    while other.get(picture).await.status() != StatusCode::NOT_FOUND {
+        yield_now().await;
+    }
+}
+
 /// Redis is open to whoever reaches it: what is said there is not believed blindly.
 #[tokio::test]
 async fn nonsense_in_redis_is_passed_over() {
@@ -399,6 +424,7 @@ async fn nonsense_in_redis_is_passed_over() {
         good("maps", "1e3"),
         br#"{"news":"purged","from":1,"source":"maps","item":null,"at":1,"more":1}"#.to_vec(),
         br#"{"news":"stop","from":1}"#.to_vec(),
+        br#"{"news":"gone","from":1,"kind":"secret","source":"maps","id":"a.png"}"#.to_vec(),
     ] {
         assert_eq!(say(&word), 1);
     }

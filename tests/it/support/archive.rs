@@ -72,6 +72,13 @@ impl Archive {
         fs::write(self.folder.path().join(format!("{page}.png")), image).unwrap();
     }
 
+    /// From now on the item is not for everybody.
+    pub(crate) fn close(&self) {
+        let path = self.folder.path().join("item.json");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(path, text.replace("\"o:is_public\":true", "\"o:is_public\":false")).unwrap();
+    }
+
     /// The section of a source `dam` that is this system; `more` follows below it.
     pub(crate) fn source(&self, more: &str) -> String {
         format!(
