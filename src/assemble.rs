@@ -4,11 +4,13 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::{StreamExt, stream};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapter::catalogue::Driver;
@@ -39,10 +41,11 @@ use crate::serve::records::{Known, Records};
 use crate::serve::render::{Render, derivatives};
 use crate::serve::replicas::Replicas;
 use crate::serve::source::{Source, Sources};
+use crate::serve::warming::{Means, Warming};
 use crate::settings::Settings;
 use crate::settings::source::Source as SourceSettings;
 use crate::store::redis::Standing;
-use crate::store::{Claim, Disk, Files, Memory, Redis, Store, Tiered};
+use crate::store::{Claim, Disk, Files, Memory, Redis, Store, Tenure, Tiered};
 use crate::telemetry;
 use crate::upstream::Upstream;
 
@@ -50,6 +53,8 @@ use crate::upstream::Upstream;
 const SCANNING: &str = "what is kept on disk is still being looked through";
 /// Headers that a probe reads at the same time.
 const PROBES: usize = 16;
+/// How often it is looked whether everything is there.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Listens and answers until `stop` ends, then lets running requests finish. `started` is told
 /// the address, and that of the operators' listener where there is one, once everything is in place.
@@ -216,19 +221,16 @@ fn parts(
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<(Parts, Readiness)> {
     let dir = &settings.cache.dir;
-    let disk = *settings.cache.disk;
     let redis = Redis::open("redis", &settings.redis)?.map(Arc::new);
-    // Masters and pyramids are large and few, answers small and many: none may push the others out. Masters go first:
-    // who has a pyramid seldom needs its master.
-    let for_originals = disk * 3 / 10;
-    let for_answers = if redis.is_some() { 0 } else { disk / 5 };
-    let for_pyramids = disk - for_originals - for_answers;
-    let originals = Files::open_dir("originals", &dir.join("originals"), for_originals)?;
-    let tiles = Files::open_dir("pyramids", &dir.join("pyramids"), for_pyramids)?;
+    let shares = Shares::of(settings, redis.is_some());
+    let originals = Files::open_dir("originals", &dir.join("originals"), shares.originals)?;
+    let tiles = Files::open_dir("pyramids", &dir.join("pyramids"), shares.pyramids)?;
     let finished = Arc::new(Memory::new("memory", for_finished(settings)));
     let Answers { store, replicas, ready } = match &redis {
         Some(redis) => Answers::in_redis(Arc::clone(redis)),
-        None => Answers::on_disk(Disk::open("disk", &dir.join("answers"), for_answers, Arc::clone(&clock))?),
+        None => {
+            Answers::on_disk(Disk::open("disk", &dir.join("answers"), shares.answers, Arc::clone(&clock))?)
+        }
     };
     let ready = Readiness::new({
         let (originals, tiles) = (originals.clone(), tiles.clone());
@@ -245,7 +247,8 @@ fn parts(
     let epochs = Epochs::new(store.clone(), Arc::clone(&clock));
     let kept = (store.clone(), epochs);
     let records = Records::new(kept, replicas.clone(), facts.clone(), Arc::clone(&clock));
-    let pyramids = Pyramids::new(tiles.clone(), for_pyramids, originals.clone(), Arc::clone(&pool), limits);
+    let pyramids =
+        Pyramids::new(tiles.clone(), shares.pyramids, originals.clone(), Arc::clone(&pool), limits);
     let render = Render::new(originals, pyramids.clone(), pool, limits);
     let derivatives = derivatives(pictures, replicas.clone(), render);
     let collections = Collections::new(store.clone(), replicas.clone(), records.clone(), clock);
@@ -270,6 +273,71 @@ fn parts(
         uris: Uris::new(public.as_str()),
     };
     Ok((parts, ready))
+}
+
+/// One source with the machinery of the gateway around it, which may run on the same cache: of that nothing is dropped to
+/// make room. Masters lie in a folder of their own while they are needed. The second is why Redis is not used, if it is to be.
+pub async fn warming(
+    settings: &Settings,
+    name: &str,
+    masters: &Path,
+    at_once: usize,
+) -> anyhow::Result<(Warming, Option<String>)> {
+    let (clock, limits, dir) = (Arc::new(SystemClock), settings.limits.limits(), &settings.cache.dir);
+    let claim = Claim::shared(dir).await?;
+    let redis = Redis::open("redis", &settings.redis)?.map(Arc::new);
+    let shares = Shares::of(settings, redis.is_some());
+    let tiles = Files::open_as(Tenure::Guest, "pyramids", &dir.join("pyramids"), shares.pyramids)?;
+    let answers = dir.join("answers");
+    let Answers { store, replicas, ready } = match redis {
+        Some(redis) => Answers::in_redis(redis),
+        None => Answers::on_disk(Disk::open_as(
+            Tenure::Guest,
+            "disk",
+            &answers,
+            shares.answers,
+            Arc::clone(&clock) as Arc<dyn Clock>,
+        )?),
+    };
+    let originals = Files::open_dir("originals", masters, shares.originals)?;
+    let originals = Originals::new(originals, limits.memory / 4);
+    let pool = Arc::new(Pool::new(&settings.limits).in_background(at_once));
+    let facts = Facts::new(store.clone(), originals.clone(), Arc::clone(&pool), limits, clock.clone());
+    let epochs = Epochs::new(store.clone(), clock.clone());
+    let records = Records::new((store, epochs), replicas, facts.clone(), clock);
+    let pyramids = Pyramids::new(tiles.clone(), shares.pyramids, originals.clone(), pool, limits);
+    let sources = sources(settings)?;
+    let source = Arc::clone(sources.get(name)?);
+    let gate = Gate::new(sources, records.clone(), facts.clone());
+    let standing = loop {
+        match ready() {
+            Ok(standing) if tiles.is_scanned() => break standing,
+            _ => sleep(LOOK).await,
+        }
+    };
+    let without = match standing {
+        Ready::Fully => None,
+        Ready::Without(reason) => Some(reason),
+    };
+    let means = Means { gate, records, facts, originals, pyramids, claim };
+    Ok((Warming::new(source, means, at_once), without))
+}
+
+/// How the disk is shared out. Masters and pyramids are large and few, answers small and many: none may push the others
+/// out. Masters go first: who has a pyramid seldom needs its master.
+struct Shares {
+    originals: u64,
+    answers: u64,
+    pyramids: u64,
+}
+
+impl Shares {
+    fn of(settings: &Settings, has_redis: bool) -> Self {
+        let disk = *settings.cache.disk;
+        let originals = disk * 3 / 10;
+        let answers = if has_redis { 0 } else { disk / 5 };
+        Self { originals, answers, pyramids: disk - originals - answers }
+    }
 }
 
 /// Where answers are kept behind memory. Redis takes the place of the disk: what all replicas share has one truth, so

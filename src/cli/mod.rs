@@ -16,23 +16,27 @@ mod check;
 mod probe;
 mod purge;
 mod serve;
+mod warm;
 
 const EXAMPLES: &str = "\
 Examples:
   loggia serve --config museum.toml    Serve what the settings name, and print the addresses to open
   loggia check --config museum.toml    Say what is wrong with the settings, or what they add up to
   loggia probe maps a/b.tif            Ask the source `maps` for one item; print its record and manifest
+  loggia warm maps                     Make the pyramids of all items of `maps` before anybody asks for them
+  loggia warm dam --list new --rate 5  Those of the items in the file `new`, with five requests a second
   loggia purge maps a/b.tif            Drop all that is kept of one item, in a gateway that runs and everywhere
   LOGGIA__LOG__LEVEL=debug loggia ...  Override one key: LOGGIA__SECTION__KEY=VALUE
 
 Exit codes:
    0  done
-   1  something else went wrong; `probe`: there is no such item
-  64  the command line is wrong; `probe`, `purge`: there is no such source
+   1  something else went wrong; `probe`: there is no such item; `warm`: not everything could be made
+  64  the command line is wrong; `probe`, `purge`, `warm`: there is no such source
   69  a source does not answer, or not as its adapter expects; `purge`: something is still kept somewhere
   70  a fault of the gateway itself
   71  `serve`: the address cannot be listened on, another process may have it
-  78  the settings are wrong; every mistake is printed with its place";
+  78  the settings are wrong; every mistake is printed with its place
+ 130  `warm`: interrupted; the next run goes on where this one was";
 
 /// Stand in front of an asset-management system or repository and make it speak IIIF.
 #[derive(Debug, Parser)]
@@ -48,6 +52,8 @@ enum Command {
     Serve(serve::Serve),
     /// Ask a source for one item, print the mapped record and the manifest
     Probe(probe::Probe),
+    /// Make pyramids and read headers of a source ahead of time
+    Warm(warm::Warm),
     /// Drop all that is kept of a source or of one item, everywhere
     Purge(purge::Purge),
     /// Read the settings and say everything that is wrong with them, without touching the network
@@ -86,6 +92,8 @@ pub enum Exit {
     Address = 71,
     /// The settings are wrong.
     Settings = 78,
+    /// Told to stop before it was done, as shells say it of Ctrl-C.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {
@@ -112,6 +120,9 @@ pub enum Failure {
     /// The address cannot be listened on.
     #[error("{0}")]
     Address(String),
+    /// Told to stop before it was done.
+    #[error("{0}")]
+    Interrupted(String),
     /// Whatever else went wrong, with its causes.
     #[error("{0}")]
     Other(String),
@@ -129,6 +140,7 @@ impl Failure {
             Self::Usage(_) => Exit::Usage,
             Self::Source(_) => Exit::Unavailable,
             Self::Address(_) => Exit::Address,
+            Self::Interrupted(_) => Exit::Interrupted,
             Self::System(_) | Self::Other(_) => Exit::Other,
         }
     }
@@ -159,6 +171,7 @@ impl Arguments {
         match &self.command {
             Command::Serve(serve) => serve.run(environment, out),
             Command::Probe(probe) => probe.run(environment, out),
+            Command::Warm(warm) => warm.run(environment, out),
             Command::Purge(purge) => purge.run(environment, out),
             Command::Check(check) => check.run(environment, out),
         }

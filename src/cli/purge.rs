@@ -55,7 +55,7 @@ impl Purge {
         let purged = assemble::purge(settings, &self.source, self.id.as_deref()).await;
         purged.map_err(Failure::other)?.ok_or_else(|| {
             Failure::Source(format!(
-                "a gateway works with `{}` and cannot be told: set `server.admin` for it, or stop it while this runs",
+                "a gateway (or `warm`) works with `{}` and cannot be told: set `server.admin` for it, or stop it while this runs",
                 settings.cache.dir.display()
             ))
         })

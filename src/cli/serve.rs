@@ -18,7 +18,7 @@ use crate::store::StoreError;
 use crate::{assemble, telemetry};
 
 /// How long work that nobody waits for any more may take to end.
-const LAST: Duration = Duration::from_secs(2);
+pub(super) const LAST: Duration = Duration::from_secs(2);
 
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
@@ -59,7 +59,7 @@ fn failure(error: anyhow::Error) -> Failure {
 }
 
 /// Ends when the process is told to: Ctrl-C, or a polite kill.
-fn stop() -> Result<impl Future<Output = ()>, Failure> {
+pub(super) fn stop() -> Result<impl Future<Output = ()>, Failure> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {

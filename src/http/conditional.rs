@@ -47,10 +47,15 @@ impl Validator {
 
     /// The answer with its `ETag`.
     pub fn stamp(&self, mut res: Response<Body>) -> Response<Body> {
-        if let Ok(tag) = HeaderValue::try_from(&self.tag) {
-            res.headers_mut().insert(ETAG, tag);
-        }
+        self.write(res.headers_mut());
         res
+    }
+
+    /// Sets the `ETag` among headers.
+    pub fn write(&self, headers: &mut HeaderMap) {
+        if let Ok(tag) = HeaderValue::try_from(&self.tag) {
+            headers.insert(ETAG, tag);
+        }
     }
 }
 

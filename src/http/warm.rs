@@ -2,7 +2,8 @@
 //!
 //! The stack decides about everything once. What it answered to a plain GET is kept with what the decision rests on; as
 //! long as that stands, the same question gets the same answer, under its own request id, with its own log line and
-//! counts. Whatever is not plain goes the long way.
+//! counts. So do questions for other tiles of the same image, where those lie in a pyramid and need no more than to be
+//! read. Whatever is not plain goes the long way.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -23,11 +24,13 @@ use tower::Service;
 use tracing::Span;
 
 use super::conditional::{Validator, not_modified};
+use super::handlers::image::Neighbours;
 use super::observe::{Counts, Head, Line};
 use super::request_id::{self, X_REQUEST_ID};
 use super::stack::Outer;
 use super::weight::Scales;
 use super::{Body, Client, Proxies, Stack};
+use crate::iiif::address::Parameters;
 use crate::serve::gate::{Gate, Standing};
 use crate::telemetry::HTTP_WARM;
 
@@ -37,6 +40,9 @@ const BESIDE: u64 = 1024;
 const USUAL: u64 = 16 << 10;
 /// An answer larger than one in so many parts of the room would push out too much else.
 const SHARE: u64 = 16;
+
+/// Images whose other tiles are found at once.
+const IMAGES: usize = 1024;
 
 /// Headers that the stack decides by.
 const DECIDING: [HeaderName; 5] = [AUTHORIZATION, COOKIE, CONTENT_LENGTH, TRANSFER_ENCODING, X_REQUEST_ID];
@@ -54,6 +60,8 @@ pub(super) struct Repeatable {
 #[derive(Debug)]
 pub struct Warm {
     answers: Cache<Asked, Arc<Answer>, ByWeight>,
+    /// By the part of a path that all pictures of an image have in common.
+    images: Cache<Box<str>, Arc<Image>>,
     largest: u64,
     /// Purges after which it was looked what still stands.
     purges: AtomicU64,
@@ -83,7 +91,7 @@ impl Equivalent<Asked> for AskedNow<'_> {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Answer {
     headers: HeaderMap,
     body: Bytes,
@@ -91,6 +99,13 @@ struct Answer {
     head: Head,
     counts: Counts,
     warm: Counter,
+}
+
+/// An image of which a tile was asked for, with the answer that was given, but for its body.
+#[derive(Debug)]
+struct Image {
+    neighbours: Neighbours,
+    first: Answer,
 }
 
 #[derive(Clone, Debug)]
@@ -115,8 +130,8 @@ impl Warm {
         let usual = usize::try_from(bytes / USUAL).unwrap_or(usize::MAX);
         let answers = Cache::with_weighter(usual, bytes, ByWeight);
         let (proxies, scales) = (outer.proxies.clone(), outer.scales.clone());
-        let purges = AtomicU64::new(gate.purges());
-        Self { answers, largest: bytes / SHARE, purges, gate, proxies, scales }
+        let (images, purges) = (Cache::new(IMAGES), AtomicU64::new(gate.purges()));
+        Self { answers, images, largest: bytes / SHARE, purges, gate, proxies, scales }
     }
 
     /// Lets go of what will never be given again, as soon as somebody asks after a purge.
@@ -126,18 +141,31 @@ impl Warm {
             && self.purges.swap(purges, Ordering::Relaxed) != purges
         {
             self.answers.retain(|_, answer| self.gate.stands(&answer.standing));
+            self.images.retain(|_, image| self.gate.stands(image.neighbours.standing()));
         }
     }
 
-    /// The answer that was given before, if it may be given again.
+    /// The answer that was given before or can be given at once, if it may be given.
     fn get(&self, req: &Request<Body>) -> Option<Response<Body>> {
         self.tidy();
         let asked = AskedNow::plainly(req)?;
-        let answer = self.answers.get(&asked)?;
-        if !self.gate.stands(&answer.standing) {
-            self.answers.remove(&asked);
-            return None;
-        }
+        let answer = match self.answers.get(&asked) {
+            Some(answer) if self.gate.stands(&answer.standing) => {
+                answer.warm.increment(1);
+                answer
+            }
+            Some(_) => {
+                self.answers.remove(&asked);
+                return None;
+            }
+            None => {
+                let answer = self.neighbour(asked.path)?;
+                if answer.body.len() as u64 <= self.largest {
+                    self.answers.insert(asked.kept(), Arc::clone(&answer));
+                }
+                answer
+            }
+        };
         let body = Body::from(answer.body.clone());
         let body = match body.is_light() {
             true => body,
@@ -147,8 +175,22 @@ impl Warm {
         Some(answer.again(req, body, &self.proxies))
     }
 
+    /// Another tile of an image of which one was handed out.
+    fn neighbour(&self, path: &str) -> Option<Arc<Answer>> {
+        let (base, parameters) = Parameters::cut(path)?;
+        let image = self.images.get(base)?;
+        if !self.gate.stands(image.neighbours.standing()) || image.neighbours.are_gone() {
+            self.images.remove(base);
+            return None;
+        }
+        let mut headers = image.first.headers.clone();
+        let body = image.neighbours.find(&parameters, &mut headers)?;
+        Some(Arc::new(Answer { headers, body, ..image.first.clone() }))
+    }
+
     /// Keeps an answer that its handler says may be given again.
     fn keep(&self, asked: Option<Asked>, res: &mut Response<Body>) {
+        let neighbours = res.extensions_mut().remove::<Neighbours>();
         let Some(Repeatable { standing, body }) = res.extensions_mut().remove() else { return };
         let Some(asked) = asked.filter(|_| res.status() == StatusCode::OK) else { return };
         if body.len() as u64 > self.largest || res.headers().contains_key(CONTENT_ENCODING) {
@@ -161,7 +203,14 @@ impl Warm {
         let head = Head::new(class, source, StatusCode::OK);
         let counts = Counts::of(&head);
         let warm = metrics::counter!(HTTP_WARM);
-        self.answers.insert(asked, Arc::new(Answer { headers, body, standing, head, counts, warm }));
+        let answer = Arc::new(Answer { headers, body, standing, head, counts, warm });
+        if let Some(neighbours) = neighbours
+            && let Some((base, _)) = Parameters::cut(&asked.path)
+        {
+            let first = Answer { body: Bytes::new(), ..Answer::clone(&answer) };
+            self.images.insert(base.into(), Arc::new(Image { neighbours, first }));
+        }
+        self.answers.insert(asked, answer);
     }
 }
 
@@ -196,7 +245,6 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Option<&'a He
 
 impl Answer {
     fn again(&self, req: &Request<Body>, body: Body, proxies: &Proxies) -> Response<Body> {
-        self.warm.increment(1);
         let id = request_id::random();
         let mut line = Line::of(req, || (id.clone(), Client::of(req, proxies)));
         let mut res = Response::new(body);

@@ -122,6 +122,16 @@ impl Address {
     }
 }
 
+impl Parameters {
+    /// Cuts them off the raw path of an image request, if they are not encoded: what is left is the image's own part.
+    pub fn cut(path: &str) -> Option<(&str, Self)> {
+        let mut parts = path.rsplitn(5, '/');
+        let mut next = || parts.next().filter(|part| !part.contains('%')).map(str::to_owned);
+        let (quality_format, rotation, size, region) = (next()?, next()?, next()?, next()?);
+        Some((parts.next()?, Self { region, size, rotation, quality_format }))
+    }
+}
+
 /// `raw` and `text` are the same segments before and after decoding. Raw ones decide only where
 /// an escape makes the difference between an id and our own mark (`@3`, `part-2`).
 fn find(raw: &[&str], text: &[&str]) -> Option<Address> {

@@ -48,6 +48,11 @@ impl Pool {
         }
     }
 
+    /// The same for a process that works on nothing but what others do in the background: so many pieces at a time.
+    pub fn in_background(self, turns: usize) -> Self {
+        Self { background: Arc::new(Semaphore::new(turns)), ..self }
+    }
+
     /// Runs blocking work that will hold at most `cost` bytes. A panic in it is an error, not the
     /// end of the process.
     pub async fn run<T, F>(&self, cost: u64, work: F) -> Result<T, ImagingError>
@@ -66,7 +71,7 @@ impl Pool {
 }
 
 impl Pool {
-    /// Waits for a turn in the background, of which there is one at a time.
+    /// Waits for a turn in the background, of which there is one at a time unless it was set up otherwise.
     pub async fn background(self: &Arc<Self>) -> Turn {
         let turn = Arc::clone(&self.background).acquire_owned().await;
         Turn { pool: Arc::clone(self), _turn: turn.expect("nobody closes it") }

@@ -2,10 +2,11 @@
 
 use std::io::{Read, SeekFrom};
 use std::ops::{Range, RangeInclusive};
+use std::sync::{Arc, OnceLock};
 
-use super::jpeg::{self, Trimmer};
+use super::jpeg::{self, Joiner};
 use super::orient::Orientation;
-use super::pyramid::{Place, Shape};
+use super::pyramid::{Grid, Shape};
 use super::sniff::Layout;
 use super::sniff::ifd::Values;
 use super::sniff::tiff::{Level, compression, photometric};
@@ -17,6 +18,10 @@ const MOST_TILES: u64 = 1 << 20;
 const LONGEST_TABLES: u64 = 1 << 16;
 /// Bytes of a pixel's sample that the best quality takes, and then some.
 const LONGEST: u64 = 2;
+/// Tiles that are joined at most, and their bytes: more than that is drawn.
+const MOST_JOINED: (u32, u64) = (4096, 16 << 20);
+/// Bytes of the tables that joining needs.
+const JOINER: usize = 64 << 10;
 
 /// Sides of tiles that viewers may be told to ask for.
 const SIDES: RangeInclusive<u32> = 64..=4096;
@@ -36,29 +41,33 @@ pub struct Tiled {
 #[derive(Debug)]
 struct Tiles {
     places: Vec<(u64, u32)>,
-    /// What stands before a tile's own bytes in a complete JPEG.
-    before: Vec<u8>,
-    /// Cuts padding off at the right edge; none where tiles have tables of their own.
-    trimmer: Option<Trimmer>,
+    before: Arc<Before>,
 }
 
-/// A tile in the file, and how it becomes a complete JPEG.
-#[derive(Clone, Copy, Debug)]
-pub struct Lift<'a> {
-    tiles: &'a Tiles,
-    at: u64,
-    length: u32,
-    edge: Edge,
+/// What stands before the own bytes of each tile in a complete JPEG. Most levels have the same.
+#[derive(Debug)]
+struct Before {
+    bytes: Vec<u8>,
+    /// None where tiles have tables of their own.
+    joiner: OnceLock<Option<Joiner>>,
 }
 
-/// What of a tile is padding.
+/// Tiles in the file, and how they become a complete JPEG.
+#[derive(Clone, Debug)]
+pub struct Lift {
+    before: Arc<Before>,
+    places: Vec<(u64, u32)>,
+    way: Way,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Edge {
-    None,
-    /// All but so many rows, in tiles of this width.
-    Lower(u16, u16),
-    /// All but so many columns and rows.
-    Right(u16, u16),
+enum Way {
+    /// A tile as it is.
+    Whole,
+    /// All but its last rows, in this size.
+    Upper(u16, u16),
+    /// So many tiles to a row, in this size.
+    Joined(usize, (u16, u16)),
 }
 
 impl Tiled {
@@ -70,13 +79,14 @@ impl Tiled {
             return Ok(None);
         }
         let shape = Shape { width: header.width, height: header.height, tile };
-        let mut levels = Vec::new();
+        let mut levels: Vec<Option<Tiles>> = Vec::new();
         for level in 0..shape.levels() {
             let size = shape.size(level);
             let found = layout.levels.iter().find(|found| (found.width, found.height) == size);
             let found = found.filter(|found| has_tiles(found, tile));
+            let above = levels.iter().flatten().next_back().map(|tiles| &tiles.before);
             levels.push(match found {
-                Some(found) => Some(Tiles::read(master, found)?),
+                Some(found) => Some(Tiles::read(master, found, above)?),
                 None => None,
             });
         }
@@ -85,26 +95,35 @@ impl Tiled {
 
     /// Bytes of memory that it takes.
     pub fn weight(&self) -> u64 {
-        let of = |tiles: &Tiles| tiles.before.len() + tiles.places.len() * size_of::<(u64, u32)>();
-        self.levels.iter().flatten().map(of).sum::<usize>() as u64
+        let of = |tiles: &Tiles| tiles.before.bytes.len() + tiles.places.len() * size_of::<(u64, u32)>();
+        (self.levels.iter().flatten().map(of).sum::<usize>() + JOINER) as u64
     }
 
-    /// The tile that answers for a job, whatever the quality that is set: it is the master's own.
-    pub fn find(&self, job: &Job) -> Option<Lift<'_>> {
-        let place = self.shape.find(job.crop, (job.width, job.height)).filter(|_| job.is_plain())?;
-        let Place::Tile { level, column, row } = place else { return None };
-        let (columns, _) = self.shape.grid(level);
+    /// The tiles that answer for a job, whatever the quality that is set: it is the master's own.
+    pub fn find(&self, job: &Job) -> Option<Lift> {
+        let size = (job.width, job.height);
+        let grid = self.shape.grid_of(job.crop, size).filter(|_| job.is_plain())?;
+        let Grid { level, first, count } = grid;
+        if count.0.saturating_mul(count.1) > MOST_JOINED.0 {
+            return None;
+        }
         let tiles = self.levels.get(level as usize)?.as_ref()?;
-        let (at, length) = *tiles.places.get((row * columns + column) as usize)?;
-        let rect = self.shape.rect(level, column, row);
-        let tile = self.shape.tile;
-        let edge = match (rect.width as u16, rect.height as u16) {
-            (width, height) if rect.width < tile => Edge::Right(width, height),
-            (width, height) if rect.height < tile => Edge::Lower(width, height),
-            _ => Edge::None,
+        let (columns, _) = self.shape.grid(level);
+        let rows = first.1..first.1 + count.1;
+        let places =
+            rows.flat_map(|row| (first.0..first.0 + count.0).map(move |column| row * columns + column));
+        let place = |place: u32| tiles.places.get(place as usize).copied().filter(|(_, length)| *length > 0);
+        let places: Vec<_> = places.map(place).collect::<Option<_>>()?;
+        let (width, height) = (u16::try_from(size.0).ok()?, u16::try_from(size.1).ok()?);
+        let way = match (places.len(), size) {
+            (1, (width, height)) if (width, height) == (self.shape.tile, self.shape.tile) => Way::Whole,
+            (1, (across, _)) if across == self.shape.tile => Way::Upper(width, height),
+            _ => Way::Joined(count.0 as usize, (width, height)),
         };
-        let able = length > 0 && (!matches!(edge, Edge::Right(..)) || tiles.trimmer.is_some());
-        able.then_some(Lift { tiles, at, length, edge })
+        let lift = Lift { before: Arc::clone(&tiles.before), places, way };
+        let able = !matches!(way, Way::Joined(..))
+            || (lift.bytes() <= MOST_JOINED.1 && lift.before.joiner().is_some());
+        able.then_some(lift)
     }
 }
 
@@ -133,7 +152,12 @@ fn has_tiles(level: &Level, tile: u32) -> bool {
 }
 
 impl Tiles {
-    fn read(master: &mut dyn Master, level: &Level) -> Result<Self, ImagingError> {
+    /// `above` has what stands before the tiles of another level.
+    fn read(
+        master: &mut dyn Master,
+        level: &Level,
+        above: Option<&Arc<Before>>,
+    ) -> Result<Self, ImagingError> {
         let (offsets, lengths) = (numbers(master, level.offsets)?, numbers(master, level.lengths)?);
         let most =
             u64::from(level.chunk.0) * u64::from(level.chunk.1) * level.samples * LONGEST + LONGEST_TABLES;
@@ -142,18 +166,32 @@ impl Tiles {
             (at, length.unwrap_or(0))
         };
         let places = offsets.into_iter().zip(lengths).map(place).collect();
-        let mut before = START.to_vec();
-        if let Some(tables) = level.tables {
-            let bytes = bytes(master, tables, LONGEST_TABLES)?;
-            let bytes = bytes.strip_prefix(&START).unwrap_or(&bytes);
-            before.extend_from_slice(bytes.strip_suffix(&END).unwrap_or(bytes));
-        }
-        if level.samples == 3 {
-            before.extend(adobe(level.photometric == photometric::YCBCR));
-        }
-        let trimmer = Trimmer::of(&before[START.len()..]);
-        Ok(Self { places, before, trimmer })
+        let bytes = before(master, level)?;
+        let before = match above.filter(|above| above.bytes == bytes) {
+            Some(above) => Arc::clone(above),
+            None => Arc::new(Before { bytes, joiner: OnceLock::new() }),
+        };
+        Ok(Self { places, before })
     }
+}
+
+impl Before {
+    fn joiner(&self) -> Option<&Joiner> {
+        self.joiner.get_or_init(|| Joiner::of(&self.bytes[START.len()..])).as_ref()
+    }
+}
+
+fn before(master: &mut dyn Master, level: &Level) -> Result<Vec<u8>, ImagingError> {
+    let mut before = START.to_vec();
+    if let Some(tables) = level.tables {
+        let bytes = bytes(master, tables, LONGEST_TABLES)?;
+        let bytes = bytes.strip_prefix(&START).unwrap_or(&bytes);
+        before.extend_from_slice(bytes.strip_suffix(&END).unwrap_or(bytes));
+    }
+    if level.samples == 3 {
+        before.extend(adobe(level.photometric == photometric::YCBCR));
+    }
+    Ok(before)
 }
 
 /// The segment that says whether three samples are light and colours or red, green and blue: there is no other word
@@ -182,24 +220,38 @@ fn far() -> ImagingError {
     ImagingError::broken("a TIFF without its table of tiles")
 }
 
-impl Lift<'_> {
-    /// Which bytes of the file it needs.
-    pub fn range(&self) -> Range<u64> {
-        self.at..self.at.saturating_add(self.length.into())
+impl Lift {
+    /// Which bytes of the file it needs: one range for each tile.
+    pub fn ranges(&self) -> impl ExactSizeIterator<Item = Range<u64>> + Send {
+        self.places.iter().map(|(at, length)| *at..at.saturating_add(u64::from(*length)))
+    }
+
+    /// How many bytes these are.
+    pub fn bytes(&self) -> u64 {
+        self.places.iter().map(|(_, length)| u64::from(*length)).sum()
+    }
+
+    /// Bytes of memory that [`Self::finish`] holds at most, beside those it is given.
+    pub fn cost(&self) -> u64 {
+        self.bytes() * 4 + LONGEST_TABLES
     }
 
     /// The complete JPEG, out of those bytes; `Unsupported` where it would have to be drawn after all.
-    pub fn finish(&self, tile: &[u8]) -> Result<Vec<u8>, ImagingError> {
-        let own = tile.strip_prefix(&START).filter(|own| own.ends_with(&END));
+    pub fn finish(&self, tiles: &[impl AsRef<[u8]>]) -> Result<Vec<u8>, ImagingError> {
+        let own = |tile| <[u8]>::strip_prefix(tile, &START).filter(|own| own.ends_with(&END));
+        let own: Option<Vec<&[u8]>> = tiles.iter().map(|tile| own(tile.as_ref())).collect();
+        let own = own.filter(|own| own.len() == self.places.len());
         let own = own.ok_or_else(|| ImagingError::broken("a tile that is no whole JPEG"))?;
-        let before = &self.tiles.before;
-        let mut file = Vec::with_capacity(before.len() + own.len());
-        file.extend_from_slice(before);
-        match (self.edge, &self.tiles.trimmer) {
-            (Edge::Right(width, height), Some(trimmer)) => file.extend(trimmer.trim(own, (width, height))?),
-            _ => file.extend_from_slice(own),
+        let before = &self.before.bytes;
+        if let Way::Joined(columns, size) = self.way {
+            let joiner =
+                self.before.joiner().ok_or_else(|| ImagingError::unsupported("tables in each tile"))?;
+            return Ok([before, &*joiner.join(&own, columns, size)?].concat());
         }
-        if let Edge::Lower(width, height) = self.edge {
+        let mut file = Vec::with_capacity(before.len() + own[0].len());
+        file.extend_from_slice(before);
+        file.extend_from_slice(own[0]);
+        if let Way::Upper(width, height) = self.way {
             jpeg::resize(&mut file[before.len()..], (width, height))?;
         }
         Ok(file)

@@ -70,7 +70,7 @@ where
                 Turn::Ours(lock) => lock,
             };
             let derivative = inner.oneshot(grant.clone()).await?;
-            if grant.is_purged() {
+            if grant.view.is_purged() {
                 return Ok(derivative);
             }
             if let Err(error) = store.put(&key, derivative.clone(), KEPT).await {

@@ -20,11 +20,11 @@ use crate::iiif::image::quality::{Format, Quality};
 use crate::iiif::image::request::ImageRequest;
 use crate::iiif::image::size::Form;
 use crate::imaging::pyramid::{Shape, Side, Spec};
-use crate::imaging::{Job, can_write};
+use crate::imaging::{self, Job, can_write};
 use crate::store::Key;
 
 /// Goes up when the same request would give other bytes than before: it invalidates what is cached.
-const PIPELINE: &str = "4";
+pub(super) const PIPELINE: &str = "5";
 
 /// Decides, with records and headers at hand.
 #[derive(Clone, Debug)]
@@ -34,19 +34,32 @@ pub struct Gate {
     facts: Facts,
 }
 
-/// Access to one derivative was decided. Only the gate makes one.
-#[derive(Clone, Debug)]
-pub struct Grant {
+/// Access to the pixels of one image was decided: pictures of it are granted without asking again, as long as the
+/// decision stands. Only the gate makes one.
+#[derive(Debug)]
+pub struct View {
     pub(super) source: Arc<Source>,
     pub(super) media: MediaId,
+    /// Of the file.
     pub(super) version: String,
-    pub(super) job: Job,
+    facts: ImageFacts,
+    limits: Limits,
     shape: Shape,
-    canonical: String,
-    key: Key,
+    memory: imaging::Limits,
+    /// In which words it is asked for.
+    api: Version,
     standing: Standing,
     epochs: Epochs,
     mark: Mark,
+}
+
+/// Access to one derivative was decided.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    pub(super) view: Arc<View>,
+    pub(super) job: Job,
+    canonical: String,
+    key: Key,
     pub(super) tiles: Option<Arc<Tiles>>,
 }
 
@@ -80,10 +93,73 @@ pub struct RecordGrant {
     pub described: Arc<Described>,
 }
 
-impl Grant {
+impl View {
     /// What the decision rests on.
     pub fn standing(&self) -> &Standing {
         &self.standing
+    }
+
+    /// The version of the Image API that is spoken.
+    pub fn api(&self) -> Version {
+        self.api
+    }
+
+    /// How long caches may use what is made of it without asking.
+    pub fn max_age(&self) -> Duration {
+        self.source.max_age
+    }
+
+    /// One picture of it, if there can be such a picture.
+    pub fn grant(self: &Arc<Self>, request: &ImageRequest) -> Result<Grant, ServeError> {
+        let (size, tone) = ((self.shape.width, self.shape.height), self.facts.tone);
+        let job = |Geometry { crop, width, height }| Job {
+            crop,
+            width,
+            height,
+            rotation: request.rotation,
+            quality: plain(request.quality, tone),
+            format: request.format,
+            jpeg_quality: self.source.image.quality,
+        };
+        let wanted = |limits: &Limits| request.resolve(self.api, size, limits).map_err(refused);
+        let geometry = match request.size.form.is_open() {
+            true => largest(self.limits, wanted, |found| can_write(&job(found), tone, &self.memory))?,
+            false => wanted(&self.limits)?,
+        };
+        let geometry = ready(&self.shape, geometry, request.size.form, &self.limits);
+        let canonical = request.canonical(self.api, &geometry, size, &self.limits, tone);
+        let job = job(geometry);
+        let key = self.key("image", [PIPELINE, &spelled(&job)]);
+        Ok(Grant { view: Arc::clone(self), job, canonical, key, tiles: None })
+    }
+}
+
+impl View {
+    /// Where something is kept that was made of the file.
+    fn key<'a>(&'a self, kind: &'a str, more: impl IntoIterator<Item = &'a str>) -> Key {
+        let (Source { name, identity, .. }, (_, item)) = (&*self.source, &self.standing.item);
+        let parts = [kind, name, identity, item, self.media.as_str(), &self.version];
+        Key::new(parts.into_iter().chain(more))
+    }
+
+    /// Does something, unless the item was purged since it was asked for: what is made of it is not kept then.
+    pub(super) fn unless_purged(&self, work: impl FnOnce()) {
+        let (source, item) = &self.standing.item;
+        self.epochs.unless_purged(source, item, self.mark, work);
+    }
+
+    /// Whether the item was purged since.
+    pub(super) fn is_purged(&self) -> bool {
+        let mut is_purged = true;
+        self.unless_purged(|| is_purged = false);
+        is_purged
+    }
+}
+
+impl Grant {
+    /// The image that it is a picture of.
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
     }
 
     /// The request in its canonical form: `full/max/0/default.jpg`.
@@ -98,39 +174,30 @@ impl Grant {
 
     /// The same grant, for a picture drawn from a pyramid: not quite the bytes that the master gives.
     pub(super) fn with_tiles(self, tiles: Arc<Tiles>) -> Self {
-        let key = self.key.with("tiles");
-        Self { key, tiles: Some(tiles), ..self }
+        Self { key: self.key.with("tiles"), tiles: Some(tiles), ..self }
+    }
+
+    /// Where the picture comes from, if that is a pyramid.
+    pub fn tiles(&self) -> Option<&Arc<Tiles>> {
+        self.tiles.as_ref()
     }
 
     /// Where the pyramid of the master is kept, if it is larger than a tile.
     pub(super) fn pyramid(&self) -> Option<Key> {
-        let Self { source, media, version, shape, job, .. } = self;
-        let drawn = format!("{PIPELINE}-{}-{}", shape.tile, job.jpeg_quality);
-        let key = || source.key("pyramid", media, version).with(&drawn);
+        let shape = &self.view.shape;
+        let drawn = format!("{PIPELINE}-{}-{}", shape.tile, self.job.jpeg_quality);
+        let key = || self.view.key("pyramid", [drawn.as_str()]);
         (shape.width.max(shape.height) > shape.tile).then(key)
-    }
-
-    /// Does something, unless the item was purged since the grant was asked for: what is made of it is not kept then.
-    pub(super) fn unless_purged(&self, work: impl FnOnce()) {
-        let (source, item) = &self.standing.item;
-        self.epochs.unless_purged(source, item, self.mark, work);
-    }
-
-    /// Whether the item was purged since.
-    pub(super) fn is_purged(&self) -> bool {
-        let mut is_purged = true;
-        self.unless_purged(|| is_purged = false);
-        is_purged
     }
 
     /// The side of its tiles.
     pub(super) fn tile(&self) -> u32 {
-        self.shape.tile
+        self.view.shape.tile
     }
 
     /// What that pyramid is of.
     pub(super) fn spec(&self, key: &Key) -> Spec {
-        Spec { shape: self.shape, quality: self.job.jpeg_quality, name: key.as_str().to_owned() }
+        Spec { shape: self.view.shape, quality: self.job.jpeg_quality, name: key.as_str().to_owned() }
     }
 
     /// The value of a strong `ETag`, known before any pixel is made: sixteen bytes of a hash, which no two
@@ -142,11 +209,6 @@ impl Grant {
     /// How it is encoded.
     pub fn format(&self) -> Format {
         self.job.format
-    }
-
-    /// How long caches may use it without asking.
-    pub fn max_age(&self) -> Duration {
-        self.source.max_age
     }
 }
 
@@ -182,51 +244,34 @@ impl Gate {
     /// not see it learns nothing of its size.
     pub async fn image(
         &self,
-        version: Version,
+        api: Version,
         source: &str,
         media: &str,
         request: &ImageRequest,
     ) -> Result<Grant, ServeError> {
+        self.view(api, source, media).await?.grant(request)
+    }
+
+    async fn view(&self, api: Version, source: &str, media: &str) -> Result<Arc<View>, ServeError> {
         let placed = self.place(source, media).await?;
         allow(placed.access, Action::View, "image", media)?;
         let facts = self.facts_of(&placed).await?;
-        let size = (facts.size.width, facts.size.height);
-        let limits = placed.source.image.limits().of_image(size);
-        let job = |Geometry { crop, width, height }| Job {
-            crop,
-            width,
-            height,
-            rotation: request.rotation,
-            quality: plain(request.quality, facts.tone),
-            format: request.format,
-            jpeg_quality: placed.source.image.quality,
-        };
-        let wanted = |limits: &Limits| request.resolve(version, size, limits).map_err(refused);
-        let geometry = match request.size.form.is_open() {
-            true => largest(limits, wanted, |found| can_write(&job(found), facts.tone, self.facts.limits()))?,
-            false => wanted(&limits)?,
-        };
+        let (width, height) = (facts.size.width, facts.size.height);
+        let limits = placed.source.image.limits().of_image((width, height));
         let tile = limits.tile(facts.tile.unwrap_or(placed.source.image.tile));
-        let shape = Shape { width: size.0, height: size.1, tile };
-        let geometry = ready(&shape, geometry, request.size.form, &limits);
-        let canonical = request.canonical(version, &geometry, size, &limits, facts.tone);
-        let job = job(geometry);
-        let file = placed.known.version_of(&placed.image).to_owned();
-        let key = placed.source.key("image", &placed.image.media, &file).with(PIPELINE).with(&spelled(&job));
-        let standing = placed.standing();
-        Ok(Grant {
-            source: placed.source,
-            media: placed.image.media,
-            version: file,
-            job,
-            shape,
-            canonical,
-            key,
-            standing,
+        Ok(Arc::new(View {
             epochs: self.records.epochs().clone(),
             mark: placed.mark,
-            tiles: None,
-        })
+            standing: placed.standing(),
+            version: placed.known.version_of(&placed.image).to_owned(),
+            source: placed.source,
+            media: placed.image.media,
+            facts,
+            limits,
+            shape: Shape { width, height, tile },
+            memory: *self.facts.limits(),
+            api,
+        }))
     }
 
     /// Access to an image's description.

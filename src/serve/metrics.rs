@@ -4,6 +4,8 @@
 pub const COALESCED: &str = "loggia_coalesced_total";
 /// Work that another replica did while this one waited for it.
 pub const ELSEWHERE: &str = "loggia_coalesced_elsewhere_total";
+/// Pictures handed out as they lie in a pyramid.
+pub const TILES: &str = "loggia_tiles_total";
 /// Pictures made from masters or pyramids.
 pub const RENDERS: &str = "loggia_renders_total";
 /// Seconds that a rendering took, waiting for its turn included.

@@ -29,6 +29,7 @@ mod remembered;
 pub mod render;
 pub mod replicas;
 pub mod source;
+pub mod warming;
 
 /// Why there is no answer. Cheap to clone: one failure may be told to many who waited for the same thing.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -96,6 +96,13 @@ impl Originals {
         self.flights.join(key, move || fetch.run().instrument(span)).await
     }
 
+    /// Gives back the room of a master that was fetched; who has it open can read on.
+    pub(super) async fn forget(&self, source: &Source, media: &MediaId, version: &str) {
+        if let Err(error) = self.files.remove(&key(source, media, version)).await {
+            tracing::debug!(%error, "a master cannot be removed");
+        }
+    }
+
     /// What was learnt of a master by those who read it before, if it had the same header.
     pub fn hints(&self, source: &Source, media: &MediaId, version: &str, header: &Header) -> Hints {
         self.learnt.of(key(source, media, version), header)
@@ -106,6 +113,15 @@ impl Original {
     /// To be read from its beginning, at a place of its own.
     pub(super) fn reader(&self) -> Box<dyn Master> {
         Box::new(Reader { master: self.clone(), position: 0 })
+    }
+
+    /// Shows parts of it, if that takes no waiting.
+    pub(super) fn glance<T>(&self, parts: &[Range<u64>], see: impl FnOnce(&[&[u8]]) -> T) -> Option<T> {
+        match self {
+            Self::Kept(file) => store::glance(file, parts, see),
+            Self::Local(file) => store::glance(file, parts, see),
+            Self::Held { .. } => None,
+        }
     }
 
     /// A part of it.

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use tower::ServiceExt;
 
 use super::ServeError;
-use super::cache::KEPT;
 use super::gate::Grant;
 use super::pyramids::Pyramids;
 use super::render::Derivatives;
@@ -39,12 +38,10 @@ impl Pictures {
         if let Some(bytes) = self.finished.get_now(grant.key()) {
             return Ok(bytes);
         }
+        // Found again as quickly as in memory, which has room for others.
         if let Some(tiles) = &grant.tiles {
             match tiles.find(&grant.job).await {
-                Some(Ok(bytes)) => {
-                    grant.unless_purged(|| self.finished.put_now(grant.key(), bytes.clone(), KEPT));
-                    return Ok(bytes);
-                }
+                Some(Ok(bytes)) => return Ok(bytes),
                 Some(Err(error)) => self.pyramids.drop_damaged(&grant, &error).await,
                 None => {}
             }

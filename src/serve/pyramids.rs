@@ -18,7 +18,7 @@ use super::metrics;
 use super::originals::{Original, Originals};
 use crate::imaging::pyramid::{self, Pyramid, Stored};
 use crate::imaging::{self, ImagingError, Job, Lift, Limits, Pool, Tiled};
-use crate::store::{File, Files, Key, Scope};
+use crate::store::{self, File, Files, Key, Scope, StoreError};
 
 /// Masters that wait for their turn; the next one is left to a later touch.
 const QUEUE: usize = 1000;
@@ -26,8 +26,12 @@ const QUEUE: usize = 1000;
 const REST: Duration = Duration::from_secs(600);
 /// Masters that failed, in memory.
 const FAILED: usize = 10_000;
+/// Masters whose pyramid was looked for on the disk, in memory.
+const LOOKED: usize = 10_000;
 /// Pyramids that are kept open: each is a file.
 const OPEN: u64 = 256;
+/// Tiles of no more bytes are joined where their request is answered: another thread would cost more.
+const AT_ONCE: u64 = 64 << 10;
 /// What is kept open stays on the disk, whatever else needs its room: no more than this part of it.
 const SHARE: u64 = 4;
 
@@ -44,6 +48,8 @@ struct Shared {
     open: Cache<Key, Arc<Tiles>, ByFile>,
     /// Until when a master is not tried again.
     failed: Cache<Key, Instant>,
+    /// Those whose pyramid another process has not left on the disk, or has and we know it.
+    looked: Cache<Key, ()>,
     originals: Originals,
     pool: Arc<Pool>,
     limits: Limits,
@@ -67,6 +73,7 @@ struct Lent {
     tiled: Tiled,
     original: Original,
     state: Option<(u64, SystemTime)>,
+    pool: Arc<Pool>,
 }
 
 /// Open files count by the room that they keep others from.
@@ -77,11 +84,11 @@ struct ByFile {
 
 impl Weighter<Key, Arc<Tiles>> for ByFile {
     fn weight(&self, _: &Key, tiles: &Arc<Tiles>) -> u64 {
-        let (kept, index) = match &tiles.0 {
-            Kind::Own(pyramid, file) => (file.bytes(), pyramid.weight()),
-            Kind::Master(lent) => (lent.original.kept(), lent.tiled.weight()),
+        let index = match &tiles.0 {
+            Kind::Own(pyramid, _) => pyramid.weight(),
+            Kind::Master(lent) => lent.tiled.weight(),
         };
-        kept.max(index).max(self.least)
+        tiles.bytes().max(index).max(self.least)
     }
 }
 
@@ -91,10 +98,39 @@ impl Tiles {
     }
 
     /// The answer as it lies in the file, if it lies there.
-    pub async fn find(&self, job: &Job) -> Option<io::Result<Bytes>> {
-        match &self.0 {
+    pub(super) async fn find(&self, job: &Job) -> Option<io::Result<Bytes>> {
+        if let Some(bytes) = self.find_now(job) {
+            return Some(Ok(bytes));
+        }
+        let found = match &self.0 {
             Kind::Own(pyramid, file) => Some(file.read(pyramid.find(job)?).await),
             Kind::Master(lent) => lent.lift(lent.tiled.find(job)?).await,
+        };
+        found.inspect(|found| count(found.is_ok()))
+    }
+
+    /// The same, if it takes neither waiting nor much work. Whatever is wrong is for [`Self::find`] to tell.
+    fn find_now(&self, job: &Job) -> Option<Bytes> {
+        let found = match &self.0 {
+            Kind::Own(pyramid, file) => {
+                store::glance(file, &[pyramid.find(job)?], |parts| Bytes::copy_from_slice(parts[0]))
+            }
+            Kind::Master(lent) => lent.lift_now(&lent.tiled.find(job)?),
+        };
+        found.inspect(|_| count(true))
+    }
+
+    /// The picture of a grant, if it takes neither waiting nor much work, and the grant as one for these tiles.
+    pub fn hand_out(self: &Arc<Self>, grant: Grant) -> Option<(Bytes, Grant)> {
+        let found = self.find_now(&grant.job)?;
+        Some((found, grant.with_tiles(Arc::clone(self))))
+    }
+
+    /// Bytes of the cache that it keeps others from.
+    fn bytes(&self) -> u64 {
+        match &self.0 {
+            Kind::Own(_, file) => file.bytes(),
+            Kind::Master(lent) => lent.original.kept(),
         }
     }
 
@@ -106,21 +142,44 @@ impl Tiles {
     }
 }
 
+fn count(found: bool) {
+    if found {
+        ::metrics::counter!(metrics::TILES).increment(1);
+    }
+}
+
 impl Lent {
     /// `None` where a tile has to be drawn after all.
-    async fn lift(&self, lift: Lift<'_>) -> Option<io::Result<Bytes>> {
-        let changed = || io::Error::other("the master has changed");
-        let unchanged =
-            self.original.state().and_then(|now| (now == self.state).then_some(()).ok_or_else(changed));
-        let tile = match unchanged {
-            Ok(()) => self.original.read(lift.range()).await,
-            Err(error) => Err(error),
-        };
-        match tile.map(|tile| lift.finish(&tile)) {
-            Ok(Ok(file)) => Some(Ok(file.into())),
-            Ok(Err(ImagingError::Unsupported { .. })) => None,
-            Ok(Err(error)) => Some(Err(io::Error::other(error))),
-            Err(error) => Some(Err(error)),
+    async fn lift(&self, lift: Lift) -> Option<io::Result<Bytes>> {
+        match self.lifted(lift).await {
+            Ok(file) => Some(Ok(file.into())),
+            Err(ImagingError::Unsupported { .. } | ImagingError::Busy) => None,
+            Err(ImagingError::Read(error)) => Some(Err(error)),
+            Err(error) => Some(Err(io::Error::other(error))),
+        }
+    }
+
+    fn lift_now(&self, lift: &Lift) -> Option<Bytes> {
+        let unchanged = self.original.state().is_ok_and(|state| state == self.state);
+        if !unchanged || lift.bytes() > AT_ONCE {
+            return None;
+        }
+        let ranges: Vec<_> = lift.ranges().collect();
+        let file = self.original.glance(&ranges, |tiles| lift.finish(tiles).ok())?;
+        file.map(Bytes::from)
+    }
+
+    async fn lifted(&self, lift: Lift) -> Result<Vec<u8>, ImagingError> {
+        if self.original.state()? != self.state {
+            return Err(ImagingError::Broken("the master has changed".into()));
+        }
+        let mut tiles = Vec::with_capacity(lift.ranges().len());
+        for range in lift.ranges() {
+            tiles.push(self.original.read(range).await?);
+        }
+        match lift.bytes() {
+            ..=AT_ONCE => lift.finish(&tiles),
+            _ => self.pool.run(lift.cost(), move || lift.finish(&tiles)).await,
         }
     }
 }
@@ -144,6 +203,7 @@ impl Pyramids {
             files,
             open: Cache::with_weighter(OPEN as usize, room, weighter),
             failed: Cache::new(FAILED),
+            looked: Cache::new(LOOKED),
             originals,
             pool,
             limits,
@@ -153,8 +213,33 @@ impl Pyramids {
 
     /// The pyramid that serves a grant, if there is one.
     pub async fn get(&self, grant: &Grant) -> Option<Arc<Tiles>> {
-        let tiles = self.shared.find(grant, &grant.pyramid()?).await?;
+        let (shared, key) = (&self.shared, grant.pyramid()?);
+        let tiles = match shared.find(grant, &key).await {
+            None if shared.is_news(&key) => shared.adopt(grant, &key).await?,
+            found => found?,
+        };
         tiles.serves(&grant.job).then_some(tiles)
+    }
+
+    /// Whether the pyramid of a grant is there and whole.
+    pub(super) async fn has(&self, grant: &Grant, key: &Key) -> bool {
+        self.shared.find(grant, key).await.is_some() || self.shared.adopt(grant, key).await.is_some()
+    }
+
+    /// Makes the pyramid of a grant; its length in bytes.
+    pub(super) async fn make(&self, grant: &Grant, key: &Key) -> Result<u64, ServeError> {
+        let work = || Arc::clone(&self.shared).make(grant.clone(), key.clone());
+        self.building.join(key.clone(), work).await.map(|tiles| tiles.bytes())
+    }
+
+    /// Whether there is a pyramid of this name, as far as is known without looking.
+    pub(super) fn holds(&self, key: &Key) -> bool {
+        self.shared.files.holds(key)
+    }
+
+    /// Bytes that pyramids take, and that they may.
+    pub(super) fn room(&self) -> (u64, u64) {
+        self.shared.files.room()
     }
 
     /// Draws a job from tiles of ours; a master with tiles of its own is drawn as any master.
@@ -172,7 +257,8 @@ impl Pyramids {
     /// Remembers that a master is a pyramid itself.
     pub(super) fn adopt(&self, grant: &Grant, tiled: Tiled, original: Original) -> Option<Arc<Tiles>> {
         let state = original.state().ok()?;
-        let tiles = Arc::new(Tiles(Kind::Master(Lent { tiled, original, state })));
+        let pool = Arc::clone(&self.shared.pool);
+        let tiles = Arc::new(Tiles(Kind::Master(Lent { tiled, original, state, pool })));
         self.shared.keep_open(grant, grant.pyramid()?, &tiles);
         Some(tiles)
     }
@@ -181,12 +267,13 @@ impl Pyramids {
     pub(super) fn close(&self, scope: &Scope) {
         self.shared.open.retain(|key, _| !scope.holds(key.as_str()));
         self.shared.failed.retain(|key, _| !scope.holds(key.as_str()));
+        self.shared.looked.retain(|key, ()| !scope.holds(key.as_str()));
     }
 
     /// Forgets a pyramid that turned out to be damaged; another one will be made.
     pub async fn drop_damaged(&self, grant: &Grant, error: &(dyn Display + Sync)) {
         if let Some(key) = grant.pyramid() {
-            tracing::warn!(source = %grant.source.name, media = %grant.media, %error, "dropping a damaged pyramid");
+            tracing::warn!(source = %grant.view.source.name, media = %grant.view.media, %error, "dropping a damaged pyramid");
             self.shared.open.remove(&key);
             self.shared.forget(&key).await;
         }
@@ -196,7 +283,7 @@ impl Pyramids {
     pub fn wish(&self, grant: &Grant) {
         let Some(key) = grant.pyramid() else { return };
         let shared = &self.shared;
-        if grant.is_purged() {
+        if grant.view.is_purged() {
             return;
         }
         if shared.files.is_scanned() && !shared.files.holds(&key) && !shared.rests(&key) {
@@ -222,6 +309,18 @@ impl Pyramids {
 }
 
 impl Shared {
+    /// Whether nobody has looked on the disk yet, who asks being about to.
+    fn is_news(&self, key: &Key) -> bool {
+        let is_news = self.looked.get(key).is_none();
+        self.looked.insert(key.clone(), ());
+        is_news
+    }
+
+    /// The pyramid that another process has made.
+    async fn adopt(&self, grant: &Grant, key: &Key) -> Option<Arc<Tiles>> {
+        if self.files.adopt(key).await { self.reopen(grant, key).await } else { None }
+    }
+
     fn rests(&self, key: &Key) -> bool {
         self.failed.get(key).is_some_and(|until| Instant::now() < until)
     }
@@ -234,7 +333,7 @@ impl Shared {
 
     /// What was purged in the meantime lives as long as somebody reads it.
     fn keep_open(&self, grant: &Grant, key: Key, tiles: &Arc<Tiles>) {
-        grant.unless_purged(|| self.open.insert(key, Arc::clone(tiles)));
+        grant.view.unless_purged(|| self.open.insert(key, Arc::clone(tiles)));
     }
 
     /// What is open, or lies on the disk.
@@ -253,7 +352,7 @@ impl Shared {
             Pyramid::open(&file, &spec).map(|pyramid| pyramid.map(|pyramid| Tiles::own(pyramid, file)))
         });
         let Ok(Ok(Some(tiles))) = opened.await else {
-            tracing::warn!(source = %grant.source.name, media = %grant.media, "dropping a damaged pyramid");
+            tracing::warn!(source = %grant.view.source.name, media = %grant.view.media, "dropping a damaged pyramid");
             self.forget(key).await;
             return None;
         };
@@ -264,6 +363,9 @@ impl Shared {
 
     async fn make(self: Arc<Self>, grant: Grant, key: Key) -> Result<Arc<Tiles>, ServeError> {
         let (begun, _waiting) = (Instant::now(), Waiting::begun());
+        if let Some(tiles) = self.adopt(&grant, &key).await {
+            return Ok(tiles);
+        }
         let built = self.build(&grant, &key).await.map(Arc::new);
         let outcome = if built.is_ok() { "made" } else { "failed" };
         ::metrics::counter!(metrics::PYRAMIDS, "outcome" => outcome).increment(1);
@@ -272,12 +374,12 @@ impl Shared {
                 ::metrics::histogram!(metrics::PYRAMID_SECONDS).record(begun.elapsed().as_secs_f64());
                 self.keep_open(&grant, key.clone(), tiles);
                 // Begun before a purge, of a master that may be older: who waits has it, and nobody else.
-                if grant.is_purged() {
+                if grant.view.is_purged() {
                     self.forget(&key).await;
                 }
             }
             Err(error) => {
-                tracing::warn!(source = %grant.source.name, media = %grant.media, %error, "no pyramid could be made");
+                tracing::warn!(source = %grant.view.source.name, media = %grant.view.media, %error, "no pyramid could be made");
                 self.failed.insert(key, Instant::now() + REST);
             }
         }
@@ -285,26 +387,37 @@ impl Shared {
     }
 
     async fn build(&self, grant: &Grant, key: &Key) -> Result<Tiles, ServeError> {
-        let failed = |error| ServeError::from_imaging(&grant.source.name, grant.media.as_str(), error);
+        let failed =
+            |error| ServeError::from_imaging(&grant.view.source.name, grant.view.media.as_str(), error);
         let turn = self.pool.background().await;
-        let original = self.originals.open(&grant.source, &grant.media, &grant.version).await?;
+        let original =
+            self.originals.open(&grant.view.source, &grant.view.media, &grant.view.version).await?;
         let state = original.state().map_err(|error| failed(error.into()))?;
         let (mut master, limits, spec) = (original.reader(), self.limits, grant.spec(key));
         let read = move || Ok((imaging::header(&mut *master, &limits)?, master));
         let (header, master) = self.pool.run(imaging::HEADER_COST, read).await.map_err(failed)?;
         let cost = pyramid::admit(&header, &spec.shape, &limits).map_err(failed)?;
-        let hints = self.originals.hints(&grant.source, &grant.media, &grant.version, &header);
+        let hints = self.originals.hints(&grant.view.source, &grant.view.media, &grant.view.version, &header);
         let mut draft = self.files.create(key).await.map_err(ServeError::internal)?.into_writer();
         let built = turn.run(cost, move |breathe| {
             let pyramid = pyramid::build(master, &header, spec, &limits, &hints, &mut draft, breathe)?;
             Ok((pyramid, draft))
         });
-        let (pyramid, draft) = built.await.map_err(failed)?;
+        let failed_so = |error| of_disk(error).map_or_else(failed, ServeError::internal);
+        let (pyramid, draft) = built.await.map_err(failed_so)?;
         if original.state().ok() != Some(state) {
             return Err(failed(ImagingError::Broken("it changed while it was read".into())));
         }
         let file = draft.commit().await.map_err(ServeError::internal)?;
         Ok(Tiles::own(pyramid, file))
+    }
+}
+
+/// That nothing can be written is no fault of the master.
+fn of_disk(error: ImagingError) -> Result<StoreError, ImagingError> {
+    match error {
+        ImagingError::Read(error) => error.downcast().map_err(ImagingError::Read),
+        other => Err(other),
     }
 }
 

@@ -57,7 +57,8 @@ impl Render {
         };
         ::metrics::counter!(metrics::RENDERS).increment(1);
         ::metrics::histogram!(metrics::RENDER_SECONDS).record(begun.elapsed().as_secs_f64());
-        let failed = |error| ServeError::from_imaging(&grant.source.name, grant.media.as_str(), error);
+        let failed =
+            |error| ServeError::from_imaging(&grant.view.source.name, grant.view.media.as_str(), error);
         bytes.map(Bytes::from).map_err(failed)
     }
 
@@ -74,7 +75,8 @@ impl Render {
 
     /// A master that is too large to be drawn from at once is drawn from its tiles, row by row as they are made.
     async fn draw_master(&self, grant: &Grant) -> Result<Drawn, ServeError> {
-        let original = self.originals.open(&grant.source, &grant.media, &grant.version).await?;
+        let original =
+            self.originals.open(&grant.view.source, &grant.view.media, &grant.view.version).await?;
         let (header, tiled, master) = match self.opened(&original, grant.tile()).await {
             Ok(opened) => opened,
             Err(error) => return Ok(Err(error)),
@@ -118,7 +120,7 @@ impl Render {
     async fn draw(&self, header: Header, master: Box<dyn Master>, grant: &Grant) -> Drawn {
         let (job, limits) = (grant.job, self.limits);
         let cost = imaging::admit(&header, &job, &limits)?;
-        let hints = self.originals.hints(&grant.source, &grant.media, &grant.version, &header);
+        let hints = self.originals.hints(&grant.view.source, &grant.view.media, &grant.view.version, &header);
         self.pool.run(cost, move || imaging::render(master, &header, &job, &limits, &hints)).await
     }
 }

@@ -13,7 +13,7 @@ use super::entry::{self, Entry};
 use super::index::Name;
 use super::metrics::{self, Outcome};
 use super::seldom::Seldom;
-use super::shelf::{Shelf, Sync};
+use super::shelf::{Shelf, Sync, Tenure};
 use super::{Dropped, Found, Key, Scope, Store, StoreError, blocking};
 use crate::clock::Clock;
 
@@ -48,9 +48,20 @@ impl Disk {
         bytes: u64,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
+        Self::open_as(Tenure::Owner, name, dir, bytes, clock)
+    }
+
+    /// The same for a folder that may belong to another process.
+    pub fn open_as(
+        tenure: Tenure,
+        name: &'static str,
+        dir: &Path,
+        bytes: u64,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
         let inner = Inner {
             name,
-            shelf: Shelf::open(name, dir, bytes)?,
+            shelf: Shelf::open(name, dir, bytes, tenure)?,
             clock,
             locks: [const { Mutex::new(()) }; LOCKS],
             complaints: Seldom::default(),
@@ -181,7 +192,8 @@ impl Inner {
 
     fn put(&self, key: &Key, value: &Bytes, ttl: Duration) -> Result<(), StoreError> {
         let name = Name::of(key);
-        if ttl.is_zero() || entry::size(key, value) > self.shelf.budget() / SHARE {
+        let size = entry::size(key, value);
+        if ttl.is_zero() || size > self.shelf.budget() / SHARE || !self.shelf.has_room(size) {
             // The old value must not stay in place of the new one.
             self.shelf.remove(name);
             metrics::request(self.name, Outcome::Refused);

@@ -1,5 +1,6 @@
 //! Large files on disk, read in place: fetched originals and pyramids.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -13,8 +14,11 @@ use tracing::warn;
 
 use super::index::Name;
 use super::metrics::{self, Outcome};
-use super::shelf::{self, Pin, Shelf, Sync};
+use super::shelf::{self, Pin, Shelf, Sync, Tenure};
 use super::{Dropped, Key, Scope, StoreError, blocking};
+
+/// Bytes that are worth a glance: each thread keeps so much memory for it.
+const GLANCE: usize = 256 << 10;
 
 /// Chunks from the network are small; they are written together.
 const WRITE: usize = 256 << 10;
@@ -53,6 +57,39 @@ impl File {
     pub async fn read(&self, part: Range<u64>) -> io::Result<Bytes> {
         read(self, part).await
     }
+}
+
+/// Shows parts of a file to `see`, if they are not too long and the system has them in memory. They are not kept: the
+/// memory that they are read into is that of the parts before.
+pub fn glance<T>(file: &fs::File, parts: &[Range<u64>], see: impl FnOnce(&[&[u8]]) -> T) -> Option<T> {
+    thread_local! {
+        static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    let lengths: Vec<usize> = parts
+        .iter()
+        .map(|part| {
+            usize::try_from(part.end.checked_sub(part.start)?).ok().filter(|length| *length <= GLANCE)
+        })
+        .collect::<Option<_>>()?;
+    let total = lengths.iter().sum();
+    if total > GLANCE {
+        return None;
+    }
+    SCRATCH.with_borrow_mut(|scratch| {
+        if scratch.len() < total {
+            scratch.resize(total, 0);
+        }
+        let (mut seen, mut rest) = (Vec::with_capacity(parts.len()), &mut scratch[..]);
+        for (part, length) in parts.iter().zip(lengths) {
+            let (into, behind) = rest.split_at_mut(length);
+            if !read_now(file, into, part.start) {
+                return None;
+            }
+            seen.push(&*into);
+            rest = behind;
+        }
+        Some(see(&seen))
+    })
 }
 
 /// A part of a file: at once if the system has it in memory, else on a thread that may wait for the disk.
@@ -103,7 +140,23 @@ impl Files {
     ///
     /// Files that are there already are found again in the background.
     pub fn open_dir(name: &'static str, dir: &Path, bytes: u64) -> Result<Self, StoreError> {
-        Ok(Self { name, shelf: Arc::new(Shelf::open(name, dir, bytes)?) })
+        Self::open_as(Tenure::Owner, name, dir, bytes)
+    }
+
+    /// The same for a folder that may belong to another process.
+    pub fn open_as(tenure: Tenure, name: &'static str, dir: &Path, bytes: u64) -> Result<Self, StoreError> {
+        Ok(Self { name, shelf: Arc::new(Shelf::open(name, dir, bytes, tenure)?) })
+    }
+
+    /// Bytes that are taken, and that there are.
+    pub fn room(&self) -> (u64, u64) {
+        (self.shelf.bytes(), self.shelf.budget())
+    }
+
+    /// Looks on the disk for a file that another process may have left under a key.
+    pub async fn adopt(&self, key: &Key) -> bool {
+        let (shelf, name) = (Arc::clone(&self.shelf), Name::of(key));
+        blocking(move || Ok(shelf.adopt(name))).await.unwrap_or(false)
     }
 
     /// Whether all files are found again that were there at the start.

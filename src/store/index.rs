@@ -22,7 +22,7 @@ pub(super) struct Index {
     /// Drafts that will get their name, by the number they began with.
     pub(super) drafts: HashMap<i64, Name>,
     /// What was purged before all files were found that were there at the start; `None` from then on.
-    pub(super) unwelcome: Option<Vec<Owners>>,
+    pub(super) unwelcome: Option<Vec<Arc<Owners>>>,
 }
 
 /// What file systems give out at least: a file of a few bytes takes as much of the disk.

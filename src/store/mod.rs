@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::units;
 
@@ -33,10 +33,11 @@ mod tiered;
 
 pub use claim::Claim;
 pub use disk::Disk;
-pub use files::{Draft, File, Files, Writer, read};
+pub use files::{Draft, File, Files, Writer, glance, read};
 pub use memory::Memory;
 pub use redis::Redis;
 pub use scope::{Dropped, LISTS, Scope};
+pub use shelf::Tenure;
 pub use tiered::Tiered;
 
 /// A place for bytes under a key.
@@ -83,29 +84,45 @@ pub struct Found {
 ///
 /// A slash within a part is written `%2F`, so that other parts never make the same key. Whatever belongs to an item has
 /// it in this place, and one more part at least, so that all of it is found again: see [`Scope`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Key(Arc<str>);
 
 impl Key {
     /// A key of these parts.
     pub fn new<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
-        let parts: Vec<String> = parts.into_iter().map(Self::part).collect();
-        Self(parts.join("/").into())
+        let mut key = String::with_capacity(256);
+        let mut parts = parts.into_iter();
+        push(&mut key, parts.next().unwrap_or_default());
+        for part in parts {
+            key.push('/');
+            push(&mut key, part);
+        }
+        Self(key.into())
     }
 
-    /// This key with one more part.
+    /// This key with one part more.
     pub fn with(&self, part: &str) -> Self {
-        Self(format!("{self}/{}", Self::part(part)).into())
-    }
-
-    fn part(text: &str) -> String {
-        text.replace('%', "%25").replace('/', "%2F")
+        let mut key = format!("{self}/");
+        push(&mut key, part);
+        Self(key.into())
     }
 
     /// The whole key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Writes a part so that its slashes are none.
+fn push(key: &mut String, part: &str) {
+    let mut rest = part;
+    while let Some(at) = rest.find(['%', '/']) {
+        key.push_str(&rest[..at]);
+        key.push_str(if rest[at..].starts_with('%') { "%25" } else { "%2F" });
+        rest = &rest[at + 1..];
+    }
+    key.push_str(rest);
 }
 
 impl Display for Key {
@@ -127,6 +144,14 @@ pub enum StoreError {
         /// The system's reason.
         source: io::Error,
     },
+    /// A guest found no room, and may not make any.
+    #[error("no room is left in `{path}`: {budget} may be taken there", path = path.display())]
+    Full {
+        /// The folder.
+        path: PathBuf,
+        /// How much it may hold.
+        budget: units::Bytes,
+    },
     /// Redis does not answer in time, cannot be reached, or refuses.
     #[error("Redis at `{at}`: {reason}")]
     Redis {
@@ -141,6 +166,17 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether more room would have helped: budget or disk is used up.
+    pub fn is_for_room(&self) -> bool {
+        match self {
+            Self::Full { .. } => true,
+            Self::Io { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            Self::Redis { .. } | Self::Interrupted => false,
+        }
+    }
+
     fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
@@ -187,7 +223,9 @@ mod tests {
             Key::new(["a", "b%252Fc"]),
             Key::new(["a", "", "b"]),
             Key::new(["a", "b", ""]),
+            Key::new(["a", "b"]).with("d"),
         ];
+        assert_eq!(Key::new(["a", "b"]).with("c/d"), Key::new(["a", "b", "c/d"]));
         for (at, key) in keys.iter().enumerate() {
             assert!(!keys[at + 1..].contains(key), "{key}");
         }

@@ -5,7 +5,7 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-use super::Key;
+use super::push;
 
 /// The item of keys that belong to a source as a whole: its lists.
 pub const LISTS: &str = "";
@@ -31,8 +31,8 @@ pub struct Dropped {
 impl Scope {
     /// All that is kept of a source, or of one item.
     pub fn new(source: &str, item: Option<&str>) -> Self {
-        let items = item.map(|item| [item, LISTS].map(Key::part).into());
-        Self { source: Key::part(source), items }
+        let items = item.map(|item| [item, LISTS].map(part).into());
+        Self { source: part(source), items }
     }
 
     /// Whether a key belongs to it.
@@ -54,6 +54,13 @@ pub(super) fn owners(key: &str) -> (&str, &str) {
     (source, parts.nth(1).unwrap_or_default())
 }
 
+/// A text as keys have it.
+fn part(text: &str) -> String {
+    let mut part = String::new();
+    push(&mut part, text);
+    part
+}
+
 impl AddAssign for Dropped {
     fn add_assign(&mut self, more: Self) {
         self.entries += more.entries;
@@ -64,6 +71,7 @@ impl AddAssign for Dropped {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Key;
 
     #[test]
     fn a_key_belongs_to_its_source_and_its_item() {

@@ -8,10 +8,14 @@
 //! The index of what is there is in memory. It is rebuilt at start on a thread of its own; until that
 //! is done, files that were not seen yet are missing to those who ask. Names are given and taken away
 //! under the lock of the index, so that index and folder agree.
+//!
+//! A folder has one owner, which drops what was not used for long. Another process may come as a guest: it drops
+//! nothing to make room, and the owner learns of what it leaves there by looking.
 
 use std::fmt;
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -24,8 +28,15 @@ use super::index::{Index, Name, Owners, Slot};
 use super::{Dropped, Scope, StoreError, metrics};
 
 const DRAFTS: &str = "drafts";
-/// Files that are dropped before others may use the index again.
-const AT_ONCE: usize = 64;
+
+/// Whose a folder is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tenure {
+    /// Ours: what was not used for long goes when the budget is used up.
+    Owner,
+    /// Another process may be at home there: nothing goes, and what finds no room is not kept.
+    Guest,
+}
 
 /// A folder of files with a budget.
 pub(super) struct Shelf {
@@ -37,17 +48,23 @@ struct Room {
     name: &'static str,
     dir: PathBuf,
     budget: u64,
+    tenure: Tenure,
     index: Mutex<Index>,
 }
 
 impl Shelf {
     /// Opens a folder, which is made if it is missing. `name` labels metrics and messages.
-    pub(super) fn open(name: &'static str, dir: &Path, budget: u64) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        name: &'static str,
+        dir: &Path,
+        budget: u64,
+        tenure: Tenure,
+    ) -> Result<Self, StoreError> {
         let drafts = dir.join(DRAFTS);
         fs::create_dir_all(&drafts).map_err(StoreError::io("create", &drafts))?;
         clear(&drafts).map_err(StoreError::io("clear", &drafts))?;
         let index = Mutex::new(Index::new());
-        let room = Arc::new(Room { name, dir: dir.to_owned(), budget, index });
+        let room = Arc::new(Room { name, dir: dir.to_owned(), budget, tenure, index });
         let scanned = Arc::clone(&room);
         let scan = thread::Builder::new()
             .name(format!("scan {name}"))
@@ -62,6 +79,22 @@ impl Shelf {
 
     pub(super) fn budget(&self) -> u64 {
         self.room.budget
+    }
+
+    /// Whether so many more bytes find a place.
+    pub(super) fn has_room(&self, bytes: u64) -> bool {
+        self.room.has_room(&self.room.lock(), bytes)
+    }
+
+    /// Bytes that files and drafts take.
+    pub(super) fn bytes(&self) -> u64 {
+        let index = self.room.lock();
+        index.bytes + index.drafted
+    }
+
+    /// Looks on the disk for a file that another process may have left there.
+    pub(super) fn adopt(&self, name: Name) -> bool {
+        self.room.adopt(name)
     }
 
     /// Where a file lies, if it is there; it counts as used now.
@@ -84,25 +117,24 @@ impl Shelf {
         self.room.drop_file(&mut self.room.lock(), name);
     }
 
-    /// Drops all that belongs to a scope, what is still to be found at the start too. A draft of it gets no name any more.
+    /// Drops all that belongs to a scope, what is still to be found at the start too, and what another process left of
+    /// which nobody here knows: so the folder is looked through, not the index. A draft of it gets no name any more.
     pub(super) fn purge(&self, scope: &Scope) -> Dropped {
-        let owners = Owners::of(scope);
-        let names: Vec<Name> = {
+        let owners = Arc::new(Owners::of(scope));
+        {
             let mut index = self.room.lock();
             index.drafts.retain(|_, name| !owners.own(name));
-            let names = index.slots.keys().copied().filter(|name| owners.own(name)).collect();
             if let Some(unwelcome) = &mut index.unwelcome {
-                unwelcome.push(owners);
+                unwelcome.push(Arc::clone(&owners));
             }
-            names
-        };
+        }
         let mut dropped = Dropped::default();
-        for names in names.chunks(AT_ONCE) {
-            let mut index = self.room.lock();
-            for name in names {
-                let bytes = index.slots.get(name).map(|slot| slot.bytes);
-                dropped += bytes.map(|bytes| Dropped { entries: 1, bytes }).unwrap_or_default();
-                self.room.drop_file(&mut index, *name);
+        for folder in subfolders(&self.room.dir) {
+            let entries = fs::read_dir(self.room.dir.join(&folder)).into_iter().flatten().flatten();
+            let files = entries.filter_map(|entry| Name::parse(&folder, entry.file_name().to_str()?));
+            for (name, bytes) in files.filter(|(name, _)| owners.own(name)) {
+                self.room.drop_found(name, bytes);
+                dropped += Dropped { entries: 1, bytes };
             }
         }
         dropped
@@ -111,14 +143,20 @@ impl Shelf {
     /// Begins the file that shall have this name.
     pub(super) fn draft(&self, name: Name) -> Result<Draft, StoreError> {
         let drafts = self.room.dir.join(DRAFTS);
-        let file = NamedTempFile::new_in(&drafts).map_err(StoreError::io("write", &drafts))?;
-        // Says that somebody is at work, see `clear`. Where files cannot be locked, a restart costs a transfer.
-        let _ = file.as_file().try_lock();
-        let mut index = self.room.lock();
-        let number = index.next();
-        index.drafts.insert(number, name);
-        drop(index);
-        Ok(Draft { room: Arc::clone(&self.room), file: Some(file), name, number, bytes: 0 })
+        loop {
+            let file = NamedTempFile::new_in(&drafts).map_err(StoreError::io("write", &drafts))?;
+            // Says that somebody is at work, see `clear`. Where files cannot be locked, a restart costs a transfer.
+            let _ = file.as_file().lock();
+            // A process that began just now may have taken it for left over.
+            if file.as_file().metadata().is_ok_and(|draft| draft.nlink() == 0) {
+                continue;
+            }
+            let mut index = self.room.lock();
+            let number = index.next();
+            index.drafts.insert(number, name);
+            drop(index);
+            return Ok(Draft { room: Arc::clone(&self.room), file: Some(file), name, number, bytes: 0 });
+        }
     }
 
     /// Whether the index knows all files that were there at the start.
@@ -132,13 +170,6 @@ impl Shelf {
         if let Some(scan) = self.scan.lock().unwrap().take() {
             scan.join().unwrap();
         }
-    }
-
-    /// Bytes of all files and drafts.
-    #[cfg(test)]
-    pub(super) fn bytes(&self) -> u64 {
-        let index = self.room.lock();
-        index.bytes + index.drafted
     }
 }
 
@@ -162,6 +193,8 @@ impl Room {
             for entry in entries.flatten() {
                 match file_in(&folder, &entry) {
                     Some(file) => found.push(file),
+                    // It may be on its way, or gone by now.
+                    None if self.tenure == Tenure::Guest => {}
                     None => {
                         let path = entry.path();
                         warn!(store = self.name, path = %path.display(), "dropping a file: foreign or cut short");
@@ -175,14 +208,21 @@ impl Room {
         let mut index = self.lock();
         let unwelcome = index.unwelcome.take().unwrap_or_default();
         for (order, (_, name, bytes)) in (before..).zip(found) {
-            match index.slots.get(&name) {
+            let known = index.slots.get(&name).map(|slot| (slot.bytes, slot.order));
+            match known {
                 None if unwelcome.iter().any(|owners| owners.own(&name)) => {
                     self.delete(&name.path(&self.dir, bytes));
                 }
                 None => index.insert(name, Slot::new(bytes, order)),
+                Some((other, _)) if other == bytes => {}
+                // Two processes wrote it: the later one counts.
+                Some((other, found)) if found < 0 => {
+                    index.remove(name);
+                    index.insert(name, Slot::new(bytes, order));
+                    self.clean(&name.path(&self.dir, other));
+                }
                 // Written while we looked; under another length the old file is still there.
-                Some(slot) if slot.bytes != bytes => self.delete(&name.path(&self.dir, bytes)),
-                Some(_) => {}
+                Some(_) => self.clean(&name.path(&self.dir, bytes)),
             }
         }
         self.make_room(&mut index);
@@ -195,9 +235,37 @@ impl Room {
         );
     }
 
+    fn adopt(&self, name: Name) -> bool {
+        let path = name.path(&self.dir, 0);
+        let Some(dir) = path.parent() else { return false };
+        let Some(folder) = dir.file_name().and_then(|folder| folder.to_str()) else { return false };
+        // The length is part of a file's name: to find one is to see them all.
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            let named = |entry: &fs::DirEntry| Name::parse(folder, entry.file_name().to_str()?);
+            if named(&entry).is_none_or(|(name, _)| self.lock().slots.contains_key(&name)) {
+                continue;
+            }
+            if let Some((_, name, bytes)) = file_in(folder, &entry) {
+                let mut index = self.lock();
+                let order = index.next();
+                if !index.slots.contains_key(&name) {
+                    index.insert(name, Slot::new(bytes, order));
+                }
+            }
+        }
+        let mut index = self.lock();
+        self.make_room(&mut index);
+        index.slots.contains_key(&name)
+    }
+
+    fn has_room(&self, index: &Index, bytes: u64) -> bool {
+        let taken = index.bytes.saturating_add(index.drafted).saturating_add(bytes);
+        self.tenure == Tenure::Owner || taken <= self.budget
+    }
+
     /// Drops files that nobody has open until the budget is kept.
     fn make_room(&self, index: &mut Index) {
-        while index.bytes.saturating_add(index.drafted) > self.budget {
+        while self.tenure == Tenure::Owner && index.bytes.saturating_add(index.drafted) > self.budget {
             let idle = |name: &&Name| index.slots.get(*name).is_some_and(|slot| !slot.in_use());
             let Some(name) = index.order.values().find(idle).copied() else { break };
             self.drop_file(index, name);
@@ -206,10 +274,26 @@ impl Room {
         metrics::bytes(self.name, index.bytes);
     }
 
+    /// Drops a file that lies in the folder, whether or not it is known.
+    fn drop_found(&self, name: Name, bytes: u64) {
+        let mut index = self.lock();
+        match index.slots.get(&name) {
+            Some(slot) if slot.bytes == bytes => self.drop_file(&mut index, name),
+            _ => self.delete(&name.path(&self.dir, bytes)),
+        }
+    }
+
     fn drop_file(&self, index: &mut Index, name: Name) {
         if let Some(slot) = index.remove(name) {
             self.delete(&name.path(&self.dir, slot.bytes));
             metrics::bytes(self.name, index.bytes);
+        }
+    }
+
+    /// Deletes what nobody will ask for, if the folder is ours.
+    fn clean(&self, path: &Path) {
+        if self.tenure == Tenure::Owner {
+            self.delete(path);
         }
     }
 
@@ -226,8 +310,14 @@ impl Room {
 fn clear(drafts: &Path) -> io::Result<()> {
     for entry in fs::read_dir(drafts)? {
         let path = entry?.path();
-        if fs::File::open(&path).is_ok_and(|draft| draft.try_lock().is_ok()) {
-            fs::remove_file(&path)?;
+        // It is finished by now, or another process clears, too.
+        let Ok(draft) = fs::File::open(&path) else { continue };
+        // The lock is held until it is gone: who begins a draft waits for it, and looks whether it is still there.
+        if draft.try_lock().is_ok()
+            && let Err(error) = fs::remove_file(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
         }
     }
     Ok(())
@@ -299,6 +389,12 @@ impl Draft {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         {
             let mut index = self.room.lock();
+            if !self.room.has_room(&index, bytes.len() as u64) {
+                return Err(StoreError::Full {
+                    path: self.room.dir.clone(),
+                    budget: self.room.budget.into(),
+                });
+            }
             index.drafted += bytes.len() as u64;
             self.room.make_room(&mut index);
         }
@@ -364,7 +460,11 @@ mod tests {
     }
 
     fn open(dir: &Path, budget: usize) -> Shelf {
-        let shelf = Shelf::open("test", dir, blocks(budget) as u64).unwrap();
+        open_as(Tenure::Owner, dir, budget)
+    }
+
+    fn open_as(tenure: Tenure, dir: &Path, budget: usize) -> Shelf {
+        let shelf = Shelf::open("test", dir, blocks(budget) as u64, tenure).unwrap();
         shelf.scanned();
         shelf
     }
@@ -506,8 +606,10 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path().join(DRAFTS)).unwrap().count(), 0);
 
         let again = open(dir.path(), 1000);
-        assert_eq!(again.purge(&Scope::new("maps", Some("b"))), Dropped { entries: 2, bytes: 200 });
-        assert_eq!(files(dir.path()), 0);
+        // Left there by another process, which came later.
+        drop(shelved(&open_as(Tenure::Guest, dir.path(), 1000), of("b", 3)).shelve(Sync::None).unwrap());
+        assert_eq!(again.purge(&Scope::new("maps", Some("b"))), Dropped { entries: 3, bytes: 300 });
+        assert_eq!((files(dir.path()), held(&again)), (0, 0));
     }
 
     #[test]
@@ -516,12 +618,83 @@ mod tests {
         let shelf = open(dir.path(), 1000);
         ["a", "b"].iter().for_each(|item| drop(shelved(&shelf, of(item, 1)).shelve(Sync::None).unwrap()));
         drop(shelf);
-        let index = Mutex::new(Index::new());
-        let room = Room { name: "test", dir: dir.path().to_owned(), budget: 1 << 20, index };
+        let (index, tenure) = (Mutex::new(Index::new()), Tenure::Owner);
+        let room = Room { name: "test", dir: dir.path().to_owned(), budget: 1 << 20, tenure, index };
         let shelf = Shelf { room: Arc::new(room), scan: Mutex::default() };
-        assert_eq!(shelf.purge(&Scope::new("maps", Some("a"))), Dropped::default());
+        assert_eq!(shelf.purge(&Scope::new("maps", Some("a"))), Dropped { entries: 1, bytes: 100 });
+        // What the search came upon just before.
+        let path = of("a", 1).path(dir.path(), 100);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, [1; 100]).unwrap();
         shelf.room.scan();
         assert_eq!((files(dir.path()), shelf.room.lock().slots.contains_key(&of("b", 1))), (1, true));
+    }
+
+    #[test]
+    fn a_draft_that_is_cleared_away_as_it_begins_is_begun_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = open(dir.path(), 1000);
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    clear(&dir.path().join(DRAFTS)).unwrap();
+                }
+            });
+            (0..200).for_each(|_| shelve(&shelf, 1, 10));
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        assert_eq!(files(dir.path()), 1);
+    }
+
+    #[test]
+    fn a_guest_drops_nothing_and_takes_only_room_that_is_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let owner = open(dir.path(), 300);
+        (1..=2).for_each(|n| shelve(&owner, n, blocks(100)));
+        let guest = open_as(Tenure::Guest, dir.path(), 300);
+        assert_eq!(present(&guest), [1, 2]);
+        shelve(&guest, 3, blocks(100));
+        assert!(!guest.has_room(1));
+        let mut draft = guest.draft(name(4)).unwrap();
+        let error = draft.write(&[0]).unwrap_err();
+        assert!(matches!(error, StoreError::Full { .. }), "{error}");
+        drop(draft);
+        assert_eq!((present(&guest), held(&guest), files(dir.path())), (vec![1, 2, 3], blocks(300), 3));
+        // With a smaller budget than what is there, too, and beside what is no file of ours.
+        fs::write(name(1).path(dir.path(), 0).with_file_name("foreign"), "x").unwrap();
+        let guest = open_as(Tenure::Guest, dir.path(), 100);
+        assert_eq!((present(&guest), files(dir.path())), (vec![1, 2, 3], 4));
+    }
+
+    #[test]
+    fn what_another_left_there_is_found_by_looking() {
+        let dir = tempfile::tempdir().unwrap();
+        let owner = open(dir.path(), 250);
+        shelve(&owner, 1, blocks(100));
+        let guest = open_as(Tenure::Guest, dir.path(), 250);
+        shelve(&guest, 2, blocks(100));
+        assert!(owner.find(name(2)).is_none() && !owner.adopt(name(3)));
+        assert!(owner.adopt(name(2)) && owner.find(name(2)).is_some());
+        assert_eq!(held(&owner), blocks(200));
+        // From then on it is like any other.
+        shelve(&owner, 4, blocks(100));
+        assert_eq!((present(&owner), held(&owner)), (vec![2, 4], blocks(200)));
+        assert!(!owner.adopt(name(1)));
+    }
+
+    #[test]
+    fn of_two_lengths_of_a_file_the_later_one_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) = (open(dir.path(), 1000), open(dir.path(), 1000));
+        shelve(&one, 1, blocks(100));
+        shelve(&other, 1, blocks(120));
+        let past = SystemTime::now() - std::time::Duration::from_secs(10);
+        let earlier = fs::File::options().append(true).open(name(1).path(dir.path(), blocks(100) as u64));
+        earlier.unwrap().set_modified(past).unwrap();
+        assert_eq!(held(&open_as(Tenure::Guest, dir.path(), 1000)), blocks(120));
+        assert_eq!(files(dir.path()), 2);
+        assert_eq!((held(&open(dir.path(), 1000)), files(dir.path())), (blocks(120), 1));
     }
 
     #[test]

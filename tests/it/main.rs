@@ -19,3 +19,4 @@ mod redis;
 mod settings;
 mod settings_page;
 mod support;
+mod warm;

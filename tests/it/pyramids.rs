@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use http::StatusCode;
 use http::header::ETAG;
-use loggia::serve::metrics::{PYRAMIDS, PYRAMIDS_WAITING, RENDERS};
+use http::{Request, StatusCode};
+use loggia::serve::metrics::{PYRAMIDS, PYRAMIDS_WAITING, RENDERS, TILES};
 
 use crate::support::counts::Counts;
 use crate::support::gateway::{TestGateway, files_below};
@@ -150,9 +150,16 @@ async fn a_master_that_is_a_pyramid_lends_its_tiles() {
     // Padding at the right edge is cut off.
     let picture = tile("384,256,5,44", "5,44").await;
     assert_eq!((picture.width, picture.height, counts.of(RENDERS)), (5, 44, 1));
+    // Several tiles are joined, whatever part of the last ones is wanted.
+    let joined = tile("128,64,190,180", "190,180").await;
+    assert_eq!((joined.width, joined.height, counts.of(RENDERS)), (190, 180, 1));
+    for (place, colour) in [((10, 10), COLOURS[0]), ((95, 10), COLOURS[1]), ((10, 95), COLOURS[2])] {
+        let found = joined.at(place);
+        assert!(found.iter().zip(colour).all(|(a, b)| a.abs_diff(b) <= 6), "{found:?} for {colour:?}");
+    }
     // Off the grid it is drawn.
-    let picture = tile("320,0,69,64", "69,64").await;
-    assert_eq!((picture.width, counts.of(RENDERS)), (69, 2));
+    let picture = tile("321,0,68,64", "68,64").await;
+    assert_eq!((picture.width, counts.of(RENDERS)), (68, 2));
     masters.put("a.tif", fixture("pyramid-jpeg-big.tif"));
     gateway.a_moment();
     gateway.advance(std::time::Duration::from_secs(3600));
@@ -160,6 +167,46 @@ async fn a_master_that_is_a_pyramid_lends_its_tiles() {
     assert_eq!(info["width"], 384);
     assert_eq!(tile("128,128,64,64", "64,64").await.width, 64);
     assert_eq!(counts.of(PYRAMIDS), 0);
+}
+
+/// A tile is the same, with the same headers, whichever way it comes: in front of the stack, where one of its image was
+/// handed out before, or through it, as everything does that is not plain.
+#[tokio::test]
+async fn a_neighbouring_tile_is_the_one_that_the_stack_gives() {
+    let counts = Counts::start();
+    let masters = Masters::with([("a.tif", fixture("pyramid-jpeg-edges.tif"))]);
+    let gateway = TestGateway::start(&masters.source("maps", "")).await;
+    let path = |tile: &str| format!("/iiif/3/image/maps/a.tif/{tile}/0/default.jpg");
+    let long_way = async |path: &str| {
+        let req = Request::builder().uri(path).header("x-request-id", "7");
+        gateway.send(req).await
+    };
+    for tile in ["0,0,64,64/64,", "64,0,64,64/64,"] {
+        assert_eq!(long_way(&path(tile)).await.status(), StatusCode::OK);
+        assert_eq!(gateway.get(&path(tile)).await.status(), StatusCode::OK);
+    }
+    let before = counts.of(TILES);
+    for tile in ["64,64,64,64/64,", "0,0,128,128/128,128", "384,0,5,64/5,", "64,256,64,44/,44"] {
+        let at_once = gateway.get(&path(tile)).await;
+        let stack = long_way(&path(tile)).await;
+        assert_eq!((at_once.status(), at_once.body()), (StatusCode::OK, stack.body()), "{tile}");
+        let (mut one, mut other) = (at_once.headers().clone(), stack.headers().clone());
+        assert_ne!(one.remove("x-request-id"), other.remove("x-request-id"));
+        assert_eq!(one, other, "{tile}");
+    }
+    assert_eq!((counts.of(TILES) - before, counts.of(RENDERS)), (8, 1));
+    // What is wrong is told by the stack, and what has to be drawn is drawn there.
+    for (tile, status) in [("64,64,64,64/0,", 400), ("900,0,64,64/64,", 400), ("3,3,50,50/50,", 200)] {
+        assert_eq!(gateway.get(&path(tile)).await.status(), status, "{tile}");
+    }
+    let known = long_way(&path("128,0,64,64/64,")).await.headers()["etag"].clone();
+    let req = Request::builder().uri(path("128,0,64,64/64,")).header("if-none-match", known);
+    assert_eq!(gateway.send(req).await.status(), StatusCode::NOT_MODIFIED);
+    // The decision is not outlived.
+    masters.put("info.toml", b"access = \"restricted\"".to_vec());
+    gateway.a_moment();
+    gateway.advance(std::time::Duration::from_secs(3600));
+    assert_eq!(gateway.get(&path("192,0,64,64/64,")).await.status(), StatusCode::UNAUTHORIZED);
 }
 
 /// A pyramid has no transparency: where the master is too large besides, the answer is that, and no second pyramid.

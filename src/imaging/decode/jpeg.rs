@@ -12,7 +12,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::{Bands, Decoded, LONGEST_PROFILE};
 use crate::iiif::image::geometry::Rect;
-use crate::imaging::jpeg::{self, Jpeg, Scale};
+use crate::imaging::jpeg::{self, Jpeg, RowReader, Scale};
 use crate::imaging::pixels::{Channels, Pixels};
 use crate::imaging::plan::Plan;
 use crate::imaging::sniff::jpeg::{APP2, APP14, Frame, START_OF_SCAN, segment};
@@ -136,13 +136,24 @@ fn part(master: Box<dyn Master>, plan: &Plan, hints: &Hints) -> Result<Decoded, 
     let ends = (x + width, y + height) == plan.size;
     let jpeg = if ends { hints.help(jpeg) } else { hints.walk(jpeg)? };
     let mut reader = jpeg.rows(scale, plan.read)?;
-    let mut data = Vec::with_capacity(width as usize * height as usize * channels.count());
+    let pixels = all(&mut reader, plan.read, channels)?;
+    hints.keep(reader.checkpoints());
+    Ok(Decoded { pixels, origin: (x, y), profile })
+}
+
+fn all(reader: &mut RowReader, part: Rect, channels: Channels) -> Result<Pixels, ImagingError> {
+    let mut data = Vec::with_capacity(part.width as usize * part.height as usize * channels.count());
     let mut rows = Vec::new();
     while reader.next_rows(&mut rows)?.is_some() {
         data.extend_from_slice(&rows);
     }
-    hints.keep(reader.checkpoints());
-    Ok(Decoded { pixels: Pixels::new(width, height, channels, data)?, origin: (x, y), profile })
+    Pixels::new(part.width, part.height, channels, data)
+}
+
+/// A part of a picture that is read at once: a tile, of which nothing will be asked again.
+pub(in crate::imaging) fn tile(jpeg: Jpeg, part: Rect) -> Result<Pixels, ImagingError> {
+    let channels = jpeg.channels();
+    all(&mut jpeg.rows(Scale::Full, part)?, part, channels)
 }
 
 fn scale(plan: &Plan) -> Scale {
@@ -196,12 +207,9 @@ fn metadata(file: &Parts) -> Result<Metadata, ImagingError> {
     Ok(Metadata { adobe, profile })
 }
 
-fn whole(bytes: &[u8], frame: Frame) -> Result<Pixels, ImagingError> {
-    fully(bytes, if frame.components == 1 { Channels::Grey } else { Channels::Rgb })
-}
-
 /// The whole frame, grey or in colour.
-pub(in crate::imaging) fn fully(bytes: &[u8], channels: Channels) -> Result<Pixels, ImagingError> {
+fn whole(bytes: &[u8], frame: Frame) -> Result<Pixels, ImagingError> {
+    let channels = if frame.components == 1 { Channels::Grey } else { Channels::Rgb };
     let space = if channels == Channels::Grey { ColorSpace::Luma } else { ColorSpace::RGB };
     let side = usize::from(u16::MAX);
     let options = DecoderOptions::default()

@@ -13,7 +13,7 @@ mod tiff;
 mod webp;
 
 pub(super) use bands::{Bands, admit_bands, bands, cost_of_bands};
-pub(super) use jpeg::fully as whole_jpeg;
+pub(super) use jpeg::tile as jpeg_tile;
 
 /// ICC profiles longer than this are passed over: those for print take about three megabytes.
 pub(super) const LONGEST_PROFILE: u64 = 8 << 20;

@@ -20,8 +20,8 @@ pub(super) struct Plane {
     width: usize,
     lines: usize,
     blocks: u32,
-    down: Shape,
-    across: Shape,
+    down: &'static Shape,
+    across: &'static Shape,
 }
 
 impl Band {
@@ -65,7 +65,7 @@ impl Plane {
         let stride = (layout.columns.len() as u32 * part.unit.0) as usize;
         let width = (part.size.0.saturating_sub(from) as usize).clamp(1, stride);
         let lines = part.unit.1 as usize;
-        let (across, down) = (Shape::new(part.block.0 as usize), Shape::new(part.block.1 as usize));
+        let (across, down) = (Shape::of(part.block.0), Shape::of(part.block.1));
         let samples = vec![0; stride * (lines + 2)];
         Self { samples, stride, width, lines, blocks: part.blocks, down, across }
     }
@@ -76,7 +76,7 @@ impl Plane {
         let column = (unit * self.blocks + number % self.blocks) as usize * self.across.size;
         let line = 1 + (number / self.blocks) as usize * self.down.size;
         let samples = &mut self.samples[line * self.stride + column..];
-        block.draw(simd, &self.down, &self.across, samples, self.stride);
+        block.draw(simd, self.down, self.across, samples, self.stride);
     }
 
     /// A line, counted from the one above: only what belongs to the picture.

@@ -1,5 +1,7 @@
 //! Bits of a scan, its stuffing taken out already.
 
+use memchr::memchr;
+
 /// What a single unit of a scan may take at most is 2,480 bytes: ten blocks of 64 codes with their values, 31 bits
 /// each.
 pub(super) const LONGEST_UNIT: usize = 4096;
@@ -24,6 +26,26 @@ pub(super) struct Bits {
 impl Bits {
     pub(super) fn new() -> Self {
         Self { bytes: vec![0; BYTES + MARGIN].into(), end: 0, at: 0, word: 0, count: 0 }
+    }
+
+    /// All bits of a scan in memory, up to the marker that ends it.
+    pub(super) fn of(mut scan: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(scan.len() + MARGIN);
+        loop {
+            let clean = memchr(0xff, scan).unwrap_or(scan.len());
+            bytes.extend_from_slice(&scan[..clean]);
+            let [0xff, 0, after @ ..] = &scan[clean..] else { break };
+            bytes.push(0xff);
+            scan = after;
+        }
+        let end = bytes.len();
+        bytes.resize(end + MARGIN, 0);
+        Self { bytes: bytes.into(), end, at: 0, word: 0, count: 0 }
+    }
+
+    /// The bytes in memory, and eight more that mean nothing.
+    pub(super) fn whole(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Forgets everything.

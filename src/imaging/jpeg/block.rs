@@ -1,6 +1,7 @@
 //! Blocks of coefficients, and the samples that they stand for.
 
 use std::f64::consts::PI;
+use std::sync::LazyLock;
 
 use fearless_simd::f32x8;
 use fearless_simd::prelude::*;
@@ -137,8 +138,16 @@ pub(super) struct Shape {
     by_coefficient: [[f32; 8]; 8],
 }
 
+/// For blocks drawn in 1, 2, 4 and 8 samples.
+static SHAPES: LazyLock<[Shape; 4]> = LazyLock::new(|| [1, 2, 4, 8].map(Shape::new));
+
 impl Shape {
-    pub(super) fn new(size: usize) -> Self {
+    /// The shape for so many samples: 1, 2, 4 or 8.
+    pub(super) fn of(samples: u32) -> &'static Self {
+        &SHAPES[samples.trailing_zeros().min(3) as usize]
+    }
+
+    fn new(size: usize) -> Self {
         let each = 8 / size;
         let weight = |sample: usize, k: usize| {
             let scale = if k == 0 { 0.5_f64.sqrt() } else { 1.0 } / 2.0;

@@ -1,5 +1,7 @@
 //! Huffman codes, and what they stand for in a sequential scan.
 
+use std::sync::OnceLock;
+
 use super::bits::Bits;
 use crate::imaging::ImagingError;
 
@@ -40,6 +42,11 @@ impl Code {
         u32::from(self.0 & 31)
     }
 
+    /// Bits of the code alone.
+    fn length(self) -> u32 {
+        self.bits() - u32::from(self.0 >> 5 & 15)
+    }
+
     /// How many coefficients it moves on, itself included.
     #[inline(always)]
     pub(super) fn advance(self) -> usize {
@@ -72,20 +79,22 @@ impl Table {
         }
         table.symbols[..total].copy_from_slice(&symbols[..total]);
         let (mut code, mut place) = (0_u32, 0_u32);
-        for (length, count) in (1..).zip(counts) {
+        for (length, count) in (1_u32..).zip(counts) {
             let count = u32::from(*count);
             if code + count > 1 << length {
                 return Err(ImagingError::broken("a JPEG with a Huffman table of too many codes"));
             }
-            table.places[length] = place.wrapping_sub(code);
+            table.places[length as usize] = place.wrapping_sub(code);
+            if let Some(rest) = QUICK.checked_sub(length) {
+                let symbols = &symbols[place as usize..(place + count) as usize];
+                let quick = table.quick[(code << rest) as usize..].chunks_exact_mut(1 << rest);
+                for (symbol, quick) in symbols.iter().zip(quick) {
+                    quick.fill(Code::new(length, *symbol));
+                }
+            }
             (code, place) = (code + count, place + count);
-            table.limits[length] = code << (16 - length);
+            table.limits[length as usize] = code << (16 - length);
             code <<= 1;
-        }
-        for next in 0..1 << QUICK {
-            let found = table.search(next << (16 - QUICK)).filter(|(length, _)| *length <= QUICK);
-            table.quick[next as usize] =
-                found.map_or(Code::NONE, |(length, symbol)| Code::new(length, symbol));
         }
         Ok(table)
     }
@@ -124,7 +133,20 @@ impl Table {
 struct Steps(u16);
 
 /// The codes of one table, taken several at a time.
-pub(super) struct Strides(Box<[Steps; 1 << STRIDE]>);
+struct Strides(Box<[Steps; 1 << STRIDE]>);
+
+/// The codes of all coefficients of a block but its first.
+pub(super) struct Others {
+    pub(super) table: Table,
+    /// Not every picture has something to pass over.
+    strides: OnceLock<Strides>,
+}
+
+impl From<Table> for Others {
+    fn from(table: Table) -> Self {
+        Self { table, strides: OnceLock::new() }
+    }
+}
 
 impl Steps {
     const END: u16 = 1 << 15;
@@ -143,12 +165,8 @@ impl Steps {
     fn new(table: &Table, next: u32) -> Self {
         let (mut bits, mut advance) = (0, 0);
         while bits < STRIDE {
-            let rest = next << (16 - STRIDE) << bits & 0xffff;
-            let Some((length, symbol)) = table.search(rest).filter(|(length, _)| bits + length <= STRIDE)
-            else {
-                break;
-            };
-            let code = Code::new(length, symbol);
+            let rest = u64::from(next) << (64 - STRIDE) << bits;
+            let Some(code) = table.code(rest).filter(|code| bits + code.length() <= STRIDE) else { break };
             bits += code.bits();
             advance += code.advance() as u16;
             if code.advance() == 0 {
@@ -163,21 +181,24 @@ impl Steps {
 }
 
 impl Strides {
-    pub(super) fn new(table: &Table) -> Self {
+    fn new(table: &Table) -> Self {
         let mut steps = Box::new([Steps(0); 1 << STRIDE]);
         for (next, steps) in (0..).zip(steps.iter_mut()) {
             *steps = Steps::new(table, next);
         }
         Self(steps)
     }
+}
 
+impl Others {
     /// Passes over the rest of a block from the coefficient `from` on. False if it does not end where a block ends.
     #[inline(always)]
-    pub(super) fn pass(&self, table: &Table, bits: &mut Bits, from: usize) -> bool {
+    pub(super) fn pass(&self, bits: &mut Bits, from: usize) -> bool {
+        let strides = self.strides.get_or_init(|| Strides::new(&self.table));
         let mut next = from;
         loop {
             bits.refill();
-            let steps = self.0[(bits.word() >> (64 - STRIDE)) as usize];
+            let steps = strides.0[(bits.word() >> (64 - STRIDE)) as usize];
             let then = next + steps.advance();
             if then < 64 && steps.0 != 0 {
                 bits.take(steps.bits());
@@ -188,7 +209,7 @@ impl Strides {
                 continue;
             }
             // The last of these codes may be of the next block already.
-            let Some(code) = table.code(bits.word()) else { return false };
+            let Some(code) = self.table.code(bits.word()) else { return false };
             bits.take(code.bits());
             next += code.advance();
             if code.advance() == 0 || next >= 64 {
@@ -235,11 +256,10 @@ mod tests {
     proptest! {
         #[test]
         fn several_codes_at_once_come_to_the_same_end(bytes in prop::collection::vec(any::<u8>(), 400)) {
-            let table = table();
-            let strides = Strides::new(&table);
+            let others = Others::from(table());
             let (mut one, mut other) = (bits(&bytes), bits(&bytes));
             for _ in 0..20 {
-                let (whole, expected) = (strides.pass(&table, &mut one, 1), plain(&table, &mut other));
+                let (whole, expected) = (others.pass(&mut one, 1), plain(&others.table, &mut other));
                 prop_assert_eq!(whole, expected);
                 if !whole {
                     break;

@@ -1,6 +1,6 @@
 //! A file, read in pieces.
 
-use std::io::{ErrorKind, SeekFrom};
+use std::io::{self, ErrorKind, SeekFrom};
 
 use crate::imaging::{ImagingError, Master};
 
@@ -22,6 +22,12 @@ impl Input {
     pub(super) fn new(mut source: Box<dyn Master>) -> Result<Self, ImagingError> {
         source.rewind()?;
         Ok(Self { source, piece: vec![0; PIECE].into(), at: 0, end: 0, start: 0 })
+    }
+
+    /// A file that is in memory as a whole.
+    pub(super) fn of(bytes: Vec<u8>) -> Self {
+        let end = bytes.len();
+        Self { source: Box::new(io::empty()), piece: bytes.into(), at: 0, end, start: 0 }
     }
 
     /// Where in the file the next byte lies.

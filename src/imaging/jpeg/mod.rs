@@ -23,6 +23,7 @@ mod fuzz;
 mod header;
 mod huffman;
 mod input;
+mod join;
 mod layout;
 mod rows;
 mod scan;
@@ -30,12 +31,11 @@ mod stream;
 mod tables;
 #[cfg(test)]
 mod tests;
-mod trim;
 mod upsample;
 
 pub(super) use checkpoint::{Checkpoints, cost as cost_of_checkpoints};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::fuzz;
+pub(super) use join::{Joiner, resize};
 pub(super) use layout::Scale;
-pub(super) use rows::{Jpeg, cost};
-pub(super) use trim::{Trimmer, resize};
+pub(super) use rows::{Jpeg, RowReader, cost};

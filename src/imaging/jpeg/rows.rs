@@ -6,6 +6,7 @@ use fearless_simd::{Level, Simd, dispatch};
 
 use super::band::Band;
 use super::checkpoint::{self, Checkpoints};
+use super::colour::Colour;
 use super::header::Header;
 use super::input::Input;
 use super::layout::{Layout, Scale};
@@ -39,9 +40,25 @@ pub(in crate::imaging) fn cost(frame: &Frame, size: (u32, u32), across: u32) -> 
 impl Jpeg {
     /// Reads the header. Whatever cannot be read row by row is unsupported.
     pub(in crate::imaging) fn open(source: Box<dyn Master>) -> Result<Self, ImagingError> {
-        let mut input = Input::new(source)?;
+        Self::new(Input::new(source)?)
+    }
+
+    /// The same for a file in memory.
+    pub(in crate::imaging) fn of(bytes: Vec<u8>) -> Result<Self, ImagingError> {
+        Self::new(Input::of(bytes))
+    }
+
+    fn new(mut input: Input) -> Result<Self, ImagingError> {
         let header = Header::read(&mut input)?;
         Ok(Self { input, header, checkpoints: None })
+    }
+
+    /// Takes three components for red, green and blue, whatever its markers say.
+    pub(in crate::imaging) fn in_rgb(mut self) -> Self {
+        if self.header.colour == Colour::YCbCr {
+            self.header.colour = Colour::Rgb;
+        }
+        self
     }
 
     /// Its size in pixels.

@@ -110,8 +110,7 @@ impl Scan {
         for ((index, component), (latest, depth)) in
             header.components.iter().enumerate().zip(self.latest.iter_mut().zip(depths))
         {
-            let (first, others, strides) =
-                header.tables.get(component.first, component.others).ok_or_else(damaged)?;
+            let (first, others) = header.tables.get(component.first, component.others).ok_or_else(damaged)?;
             for number in 0..component.across * component.down {
                 bits.refill();
                 let code = first.code(bits.word()).ok_or_else(damaged)?;
@@ -119,8 +118,8 @@ impl Scan {
                 bits.take(code.bits());
                 block.set_mean(*latest, component);
                 let whole = match depth {
-                    Depth::First => strides.pass(others, bits, 1),
-                    Depth::All => block.fill(others, bits, component),
+                    Depth::First => others.pass(bits, 1),
+                    Depth::All => block.fill(&others.table, bits, component),
                 };
                 if !whole {
                     return Err(damaged());

@@ -1,6 +1,6 @@
 //! The tables in front of a scan: for its codes, and for what their values mean.
 
-use super::huffman::{Strides, Table};
+use super::huffman::{Others, Table};
 use crate::imaging::ImagingError;
 
 /// The tables that were told so far, by number.
@@ -8,7 +8,7 @@ use crate::imaging::ImagingError;
 pub(super) struct Tables {
     steps: [Option<[u16; 64]>; 4],
     first: [Option<Table>; 4],
-    others: [Option<(Table, Strides)>; 4],
+    others: [Option<Others>; 4],
 }
 
 /// One table of a segment of Huffman tables (*ITU T.81, B.2.4.2*).
@@ -52,10 +52,7 @@ impl Tables {
             match class {
                 0 if table.has_sizes_only() => self.first[number] = Some(table),
                 0 => return Err(impossible()),
-                _ => {
-                    let strides = Strides::new(&table);
-                    self.others[number] = Some((table, strides));
-                }
+                _ => self.others[number] = Some(Others::from(table)),
             }
         }
         Ok(())
@@ -101,11 +98,9 @@ impl Tables {
         }
     }
 
-    /// The Huffman tables of these numbers: for first coefficients, for all others, and for passing over these.
+    /// The Huffman tables of these numbers: for first coefficients, and for all others.
     #[inline(always)]
-    pub(super) fn get(&self, first: usize, others: usize) -> Option<(&Table, &Table, &Strides)> {
-        let first = self.first.get(first)?.as_ref()?;
-        let (others, strides) = self.others.get(others)?.as_ref()?;
-        Some((first, others, strides))
+    pub(super) fn get(&self, first: usize, others: usize) -> Option<(&Table, &Others)> {
+        Some((self.first.get(first)?.as_ref()?, self.others.get(others)?.as_ref()?))
     }
 }

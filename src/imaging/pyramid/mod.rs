@@ -20,7 +20,7 @@ pub use index::Spec;
 #[cfg(fuzzing)]
 pub use index::fuzz;
 pub use read::Pyramid;
-pub(super) use shape::Place;
+pub(super) use shape::Grid;
 pub use shape::{Shape, Side};
 
 /// A file that is read by position.

@@ -8,6 +8,7 @@ use super::index::{Index, Spec};
 use super::shape::Place;
 use crate::iiif::image::geometry::Rect;
 use crate::imaging::decode;
+use crate::imaging::jpeg::{Jpeg, Scale};
 use crate::imaging::pixels::{Channels, Pixels};
 use crate::imaging::plan::Offer;
 use crate::imaging::{ImagingError, Job};
@@ -84,29 +85,30 @@ impl Pyramid {
         let span = |start: u32, length: u32| start / shape.tile..(start + length).div_ceil(shape.tile);
         for row in span(part.y, part.height) {
             for column in span(part.x, part.width) {
-                let place = Place::Tile { level, column, row };
-                let tile = self.decode(file, place)?;
                 let at = shape.rect(level, column, row);
-                if (tile.width(), tile.height()) != (at.width, at.height) {
-                    return Err(ImagingError::broken("a tile of the wrong size"));
-                }
                 let (left, right) = (at.x.max(part.x), (at.x + at.width).min(part.x + part.width));
                 let (top, bottom) = (at.y.max(part.y), (at.y + at.height).min(part.y + part.height));
-                let length = (right - left) as usize * count;
-                for y in top..bottom {
-                    let from = ((y - at.y) * at.width + (left - at.x)) as usize * count;
+                let wanted =
+                    Rect { x: left - at.x, y: top - at.y, width: right - left, height: bottom - top };
+                let jpeg = self.jpeg(file, Place::Tile { level, column, row })?;
+                if (jpeg.size(Scale::Full), jpeg.channels()) != ((at.width, at.height), self.channels()) {
+                    return Err(ImagingError::broken("a tile of the wrong size"));
+                }
+                let tile = decode::jpeg_tile(jpeg, wanted)?;
+                let rows = tile.data().chunks_exact(wanted.width as usize * count);
+                for (y, row) in (top..).zip(rows) {
                     let into = (y - part.y) as usize * stride + (left - part.x) as usize * count;
-                    data[into..into + length].copy_from_slice(&tile.data()[from..from + length]);
+                    data[into..into + row.len()].copy_from_slice(row);
                 }
             }
         }
         Pixels::new(part.width, part.height, self.channels(), data)
     }
 
-    fn decode(&self, file: &dyn Stored, place: Place) -> Result<Pixels, ImagingError> {
+    fn jpeg(&self, file: &dyn Stored, place: Place) -> Result<Jpeg, ImagingError> {
         let Range { start, end } = self.index.get(self.index.spec.shape.number(place));
         let mut bytes = vec![0; (end - start) as usize];
         file.read_exact_at(&mut bytes, start)?;
-        decode::whole_jpeg(&bytes, self.channels())
+        Jpeg::of(bytes)
     }
 }

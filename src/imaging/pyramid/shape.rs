@@ -37,6 +37,16 @@ pub(in crate::imaging) enum Place {
     },
 }
 
+/// Tiles of a level that lie beside and below each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::imaging) struct Grid {
+    pub(in crate::imaging) level: u32,
+    /// The first column and row.
+    pub(in crate::imaging) first: (u32, u32),
+    /// How many columns and rows.
+    pub(in crate::imaging) count: (u32, u32),
+}
+
 impl Shape {
     /// How many levels there are: down to one tile, and to the smallest size that is listed in info.json.
     pub(in crate::imaging) fn levels(&self) -> u32 {
@@ -111,6 +121,25 @@ impl Shape {
         };
         let sizes = (0..self.levels()).map(|level| levels::size((crop.width, crop.height), level));
         sizes.filter(|size| fits(*size)).find(|size| self.find(crop, *size).is_some())
+    }
+
+    /// The tiles that hold the answer for a box of the whole picture at a given size, pixel for pixel, from the first
+    /// one's upper left corner on.
+    pub(in crate::imaging) fn grid_of(&self, crop: Rect, output: (u32, u32)) -> Option<Grid> {
+        (0..self.levels()).find_map(|level| self.grid_at(level, crop, output))
+    }
+
+    fn grid_at(&self, level: u32, crop: Rect, output: (u32, u32)) -> Option<Grid> {
+        let (side, step) = (u64::from(self.tile) << level, 1_u64 << level);
+        let span = |start: u32, length: u32, whole: u32, output: u32| {
+            let (start, length) = (u64::from(start), u64::from(length));
+            let even = length.is_multiple_of(step) || start + length == u64::from(whole);
+            let fits = even && start.is_multiple_of(side) && u64::from(output) == length.div_ceil(step);
+            fits.then_some(((start / side) as u32, output.div_ceil(self.tile)))
+        };
+        let across = span(crop.x, crop.width, self.width, output.0)?;
+        let down = span(crop.y, crop.height, self.height, output.1)?;
+        Some(Grid { level, first: (across.0, down.0), count: (across.1, down.1) })
     }
 
     fn find_at(&self, level: u32, crop: Rect, output: (u32, u32)) -> Option<Place> {

@@ -1,7 +1,7 @@
 //! TIFFs that are pyramids already: what is handed out beside what is drawn.
 
 use super::*;
-use crate::imaging::Tiled;
+use crate::imaging::{Lift, Tiled};
 
 fn tiled(file: &[u8]) -> Option<Tiled> {
     let header = header_of(file).unwrap();
@@ -10,6 +10,10 @@ fn tiled(file: &[u8]) -> Option<Tiled> {
 
 fn job(header: &Header, crop: Rect, (width, height): (u32, u32)) -> Job {
     Job { crop, width, height, format: Format::Jpg, ..whole(header) }
+}
+
+fn tiles_of<'a>(file: &'a [u8], lift: &Lift) -> Vec<&'a [u8]> {
+    lift.ranges().map(|range| &file[range.start as usize..range.end as usize]).collect()
 }
 
 /// Every tile of every level, those at the edges too, is what the decoder makes of it.
@@ -29,8 +33,7 @@ fn tiles_are_handed_out_as_they_are_drawn() {
                     let crop = Rect { x, y, width, height };
                     let size = (width.div_ceil(1 << level), height.div_ceil(1 << level));
                     let Some(lift) = tiled.find(&job(&header, crop, size)) else { continue };
-                    let range = lift.range();
-                    let tile = lift.finish(&file[range.start as usize..range.end as usize]).unwrap();
+                    let tile = lift.finish(&tiles_of(&file, &lift)).unwrap();
                     let straight = made(&file, &Job { format: Format::Png, ..job(&header, crop, size) });
                     let (tile, straight) = (pixels(&tile), pixels(&straight.unwrap()));
                     assert_eq!((tile.width(), tile.height()), size, "{name} {crop:?}");
@@ -57,11 +60,11 @@ fn a_tile_that_is_cut_is_no_answer() {
     let side = header.tile().unwrap();
     let crop = Rect { x: 0, y: 0, width: side, height: side };
     let lift = tiled.find(&job(&header, crop, (side, side))).unwrap();
-    let range = lift.range();
-    let tile = &file[range.start as usize..range.end as usize];
+    let tile = tiles_of(&file, &lift)[0];
     for wrong in [&tile[..tile.len() - 1], &tile[1..], &[]] {
-        assert!(matches!(lift.finish(wrong), Err(ImagingError::Broken(_))));
+        assert!(matches!(lift.finish(&[wrong]), Err(ImagingError::Broken(_))));
     }
+    assert!(matches!(lift.finish(&[tile, tile]), Err(ImagingError::Broken(_))));
 }
 
 #[test]
@@ -69,4 +72,52 @@ fn what_is_written_otherwise_is_drawn() {
     for name in ["deflate-tiles.tif", "jpeg-strips.tif", "lzw.tif", "orientation-6.tif", "baseline.jpg"] {
         assert!(tiled(&fixture(name)).is_none(), "{name}");
     }
+}
+
+/// Regions that begin where a tile begins, of any size, are put together from tiles: the same pixels, but where colours
+/// are smoothed over a seam that each tile had for itself.
+#[test]
+fn tiles_are_joined_as_they_are_drawn() {
+    let mut joined = 0;
+    for name in ["pyramid-jpeg-big.tif", "pyramid-jpeg-edges.tif", "jpeg-rgb-tiles-64.tif"] {
+        let file = fixture(name);
+        let header = header_of(&file).unwrap();
+        let Some(tiled) = tiled(&file) else { continue };
+        let side = header.tile().unwrap();
+        let mut draw = 7_u32;
+        let mut below = |most: u32| {
+            draw = draw.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (draw >> 8) % most.max(1)
+        };
+        for round in 0..90 {
+            let level = round % 3;
+            let step = side << level;
+            let (x, y) =
+                (below(header.width.div_ceil(step)) * step, below(header.height.div_ceil(step)) * step);
+            let (right, lower) = (header.width - x, header.height - y);
+            // Whatever is larger than what is left ends at the edge.
+            let mut span = |left: u32| (1 + below(left + side)).next_multiple_of(1 << level).min(left);
+            let crop = Rect { x, y, width: span(right), height: span(lower) };
+            let size = (crop.width.div_ceil(1 << level), crop.height.div_ceil(1 << level));
+            let job = job(&header, crop, size);
+            // Colours of what is this narrow are not smoothed at all.
+            let Some(lift) = tiled.find(&job).filter(|_| size.0 > 4) else { continue };
+            let picture = pixels(&lift.finish(&tiles_of(&file, &lift)).unwrap());
+            let straight = pixels(&made(&file, &Job { format: Format::Png, ..job }).unwrap());
+            assert_eq!((picture.width(), picture.height()), size, "{name} {crop:?}");
+            let seam = |at: u32, end: u32| at + 1 == end || matches!(at % side, 0) || at % side == side - 1;
+            let pixel = picture.channels().count();
+            for (index, (one, other)) in
+                picture.data().chunks(pixel).zip(straight.data().chunks(pixel)).enumerate()
+            {
+                let (column, row) = (index as u32 % size.0, index as u32 / size.0);
+                if !seam(column, size.0) && !seam(row, size.1) {
+                    let near = one.iter().zip(other).all(|(a, b)| a.abs_diff(*b) <= 3);
+                    assert!(near, "{name} {crop:?} {size:?} at {column},{row}: {one:?} {other:?}");
+                }
+            }
+            joined += usize::from(lift.ranges().len() > 1);
+        }
+    }
+    assert!(joined > 40, "{joined} pictures of several tiles");
 }

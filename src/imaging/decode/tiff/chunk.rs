@@ -13,7 +13,9 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::lzw::Lzw;
 use super::packbits::PackBits;
 use super::read_at;
-use crate::imaging::decode::jpeg::{is_usual, seal, words};
+use crate::iiif::image::geometry::Rect;
+use crate::imaging::decode::jpeg::{is_usual, seal, tile as jpeg_tile, words};
+use crate::imaging::jpeg::{Jpeg, Scale};
 use crate::imaging::sniff::ifd::Values;
 use crate::imaging::sniff::tiff::Level;
 use crate::imaging::sniff::tiff::compression::{DEFLATE, GROUP_4, JPEG, LZW, NONE, OLD_DEFLATE, PACK_BITS};
@@ -25,7 +27,8 @@ pub(super) fn cost(level: &Level) -> u64 {
     let (width, height) = level.chunk;
     let row = u64::from(width).saturating_mul(level.samples * 6);
     let rows = if level.compression == JPEG { u64::from(height) } else { 1 };
-    row.saturating_mul(rows).saturating_add(1 << 17)
+    let beside = if level.compression == JPEG { 1 << 19 } else { 1 << 17 };
+    row.saturating_mul(rows).saturating_add(beside)
 }
 
 /// The rows of a chunk, eight bits a sample.
@@ -35,28 +38,39 @@ pub(super) struct Rows<'a> {
     row: Vec<u8>,
     level: &'a Level,
     per_pixel: usize,
+    /// Samples of a row in front of those that are wanted.
+    left: usize,
 }
 
-/// Opens the chunk with this index in the file's table, of which `height` rows lie in the picture, behind its first
-/// rows. `None` is a chunk that was never written: all zeros, as GDAL leaves out what is empty.
+/// Opens a part of the chunk with this index in the file's table, of which `height` rows lie in the picture. `None` is a chunk that was never written: all zeros, as GDAL leaves out what is empty.
 pub(super) fn rows<'a>(
     master: &'a mut dyn Master,
     level: &'a Level,
     index: u64,
     height: u32,
-    behind: u32,
+    wanted: Rect,
 ) -> Result<Option<Rows<'a>>, ImagingError> {
     let Some((at, length)) = place(master, level, index)? else { return Ok(None) };
     let per_pixel = if level.planar { 1 } else { level.samples as usize };
-    let samples = level.chunk.0 as usize * per_pixel;
-    let packed = (samples * level.bits as usize).div_ceil(8);
+    let rows = |source, width: u32, left: u32| {
+        let samples = width as usize * per_pixel;
+        let packed = vec![0; (samples * level.bits as usize).div_ceil(8)];
+        let (row, left) = (vec![0; samples], left as usize * per_pixel);
+        Rows { source, packed, row, level, per_pixel, left }
+    };
+    if level.compression == JPEG
+        && let Some(part) = part_of_jpeg(master, level, (at, length), height, wanted)?
+    {
+        return Ok(Some(rows(Box::new(Cursor::new(part)), wanted.width, 0)));
+    }
+    let packed = (level.chunk.0 as usize * per_pixel * level.bits as usize).div_ceil(8);
     // What is not compressed is passed over without being read.
-    let passed = if level.compression == NONE { packed as u64 * u64::from(behind) } else { 0 };
+    let passed = if level.compression == NONE { packed as u64 * u64::from(wanted.y) } else { 0 };
     let rest = length.checked_sub(passed).ok_or_else(|| ImagingError::broken("the file ends early"))?;
     let source = open(master, level, (at.saturating_add(passed), rest), height)?;
-    let mut rows = Rows { source, packed: vec![0; packed], row: vec![0; samples], level, per_pixel };
+    let mut rows = rows(source, level.chunk.0, wanted.x);
     if passed == 0 {
-        rows.skip(behind)?;
+        rows.skip(wanted.y)?;
     }
     Ok(Some(rows))
 }
@@ -72,6 +86,7 @@ impl Rows<'_> {
         if skipped < bytes { Err(ImagingError::broken("the file ends early")) } else { Ok(()) }
     }
 
+    /// From the first wanted pixel on, and perhaps beyond the last.
     pub(super) fn next_row(&mut self) -> Result<&[u8], ImagingError> {
         self.source.read_exact(&mut self.packed)?;
         let bits = self.level.bits;
@@ -83,7 +98,7 @@ impl Rows<'_> {
         if bits == 8 && self.predicted() {
             accumulate(&mut self.row, self.per_pixel, u8::wrapping_add);
         }
-        Ok(&self.row)
+        Ok(&self.row[self.left..])
     }
 
     fn predicted(&self) -> bool {
@@ -193,6 +208,39 @@ fn jpeg_file(master: &mut dyn Master, level: &Level, at: u64, length: u64) -> Re
     Ok(file)
 }
 
+/// The samples of a part of a JPEG chunk, if it is one that is read row by row.
+fn part_of_jpeg(
+    master: &mut dyn Master,
+    level: &Level,
+    (at, length): (u64, u64),
+    height: u32,
+    wanted: Rect,
+) -> Result<Option<Vec<u8>>, ImagingError> {
+    if level.planar || !matches!(level.samples, 1 | 3) {
+        return Ok(None);
+    }
+    let mut jpeg = match Jpeg::of(jpeg_file(master, level, at, length)?) {
+        Err(ImagingError::Unsupported { .. }) => return Ok(None),
+        jpeg => jpeg?,
+    };
+    check_size(level, jpeg.size(Scale::Full), height)?;
+    if jpeg.channels().count() as u64 != level.samples {
+        return Err(ImagingError::broken("a JPEG with another number of samples in a strip or tile"));
+    }
+    if level.photometric != YCBCR {
+        jpeg = jpeg.in_rgb();
+    }
+    Ok(Some(jpeg_tile(jpeg, wanted)?.into_data()))
+}
+
+/// An error unless a JPEG is as large as its chunk, or as what of it lies in the picture.
+fn check_size(level: &Level, (width, rows): (u32, u32), height: u32) -> Result<(), ImagingError> {
+    if width == level.chunk.0 && (height..=level.chunk.1).contains(&rows) {
+        return Ok(());
+    }
+    Err(ImagingError::broken(format!("a JPEG of {width}x{rows} pixels in a strip or tile")))
+}
+
 /// The samples of a JPEG chunk. YCbCr becomes RGB; anything else is taken as it is, whatever a
 /// decoder would guess without the markers that a file of its own would have.
 fn jpeg(file: &[u8], level: &Level, height: u32) -> Result<Vec<u8>, ImagingError> {
@@ -203,10 +251,7 @@ fn jpeg(file: &[u8], level: &Level, height: u32) -> Result<Vec<u8>, ImagingError
     decoder.set_options(options);
     decoder.decode_headers().map_err(fault)?;
     let (width, rows) = decoder.dimensions().unwrap_or_default();
-    let fits = width == level.chunk.0 as usize && (height..=level.chunk.1).contains(&(rows as u32));
-    if !fits {
-        return Err(ImagingError::broken(format!("a JPEG of {width}x{rows} pixels in a strip or tile")));
-    }
+    check_size(level, (width as u32, rows as u32), height)?;
     let stored = decoder.input_colorspace().unwrap_or(ColorSpace::YCbCr);
     let wanted = if level.photometric == YCBCR { ColorSpace::RGB } else { stored };
     decoder.set_options(options.jpeg_set_out_colorspace(wanted));

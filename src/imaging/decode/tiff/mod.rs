@@ -153,14 +153,15 @@ impl Samples {
         let Rect { x, y, width, height } = self.read;
         let (left, right) = (x.max(area.x), (x + width).min(area.x + area.width));
         let (top, bottom) = (y.max(area.y), (y + height).min(area.y + area.height));
-        let Some(mut rows) = chunk::rows(master, level, index, area.height, top - area.y)? else {
+        let wanted = Rect { x: left - area.x, y: top - area.y, width: right - left, height: bottom - top };
+        let Some(mut rows) = chunk::rows(master, level, index, area.height, wanted)? else {
             return Ok(());
         };
         for row in top..bottom {
             let start = (row - y) as usize * width as usize + (left - x) as usize;
             let target = &mut self.data[start * self.kept..][..(right - left) as usize * self.kept];
             let per_pixel = rows.per_pixel();
-            let source = &rows.next_row()?[(left - area.x) as usize * per_pixel..];
+            let source = rows.next_row()?;
             if per_pixel == self.kept {
                 target.copy_from_slice(&source[..target.len()]);
             } else {

@@ -2,6 +2,7 @@
 #![no_main]
 
 use std::io::{self, Cursor};
+use std::ops::Range;
 
 use libfuzzer_sys::fuzz_target;
 use loggia::iiif::image::geometry::Rect;
@@ -49,10 +50,15 @@ fn job(header: &Header, side: u32) -> Job {
 fn lend(bytes: &[u8], header: &Header) {
     let Some(side) = header.tile() else { return };
     let Ok(Some(tiled)) = Tiled::of(&mut Cursor::new(bytes), header, side) else { return };
-    if let Some(lift) = tiled.find(&job(header, side)) {
-        let range = lift.range();
-        let tile = usize::try_from(range.start).ok().and_then(|at| bytes.get(at..));
-        let _ = lift.finish(tile.unwrap_or_default());
+    // One tile, a part of one, and several at once.
+    for side in [side, side / 2 + 1, side * 2, side * 3 - 7] {
+        let Some(lift) = tiled.find(&job(header, side)) else { continue };
+        let from = |at: u64| usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+        let cut = |range: Range<u64>| {
+            let bytes = from(range.start);
+            &bytes[..bytes.len().min((range.end - range.start) as usize)]
+        };
+        let _ = lift.finish(&lift.ranges().map(cut).collect::<Vec<_>>());
     }
 }
 

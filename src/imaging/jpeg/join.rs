@@ -1,0 +1,359 @@
+//! Tiles become one picture without being drawn: blocks keep their bits, and only the differences between first
+//! coefficients are written anew, where other blocks come together than before. What lies behind the right and the
+//! lower edge is left out.
+//!
+//! For tiles of TIFFs, which are padded to their full size: their tables are told once for all of them.
+
+use std::fmt;
+
+use memchr::memchr_iter;
+
+use super::bits::Bits;
+use super::stream::damaged;
+use super::tables::{Codes, Tables};
+use crate::imaging::ImagingError;
+
+/// The tables of many tiles.
+#[derive(Default)]
+pub(in crate::imaging) struct Joiner {
+    tables: Tables,
+    sizes: [Option<Sizes>; 4],
+}
+
+/// How differences of each size are written: code and its length.
+type Sizes = [Option<(u16, u32)>; 16];
+
+/// What stands in front of a tile's scan.
+struct Head {
+    components: Vec<Component>,
+    /// Of the tile, in pixels.
+    size: (u16, u16),
+    /// Blocks of the finest component in a unit, across and down.
+    unit: (u32, u32),
+    /// In bytes.
+    length: usize,
+}
+
+/// A component of a tile.
+struct Component {
+    name: u8,
+    /// Blocks side by side and above each other in a unit.
+    blocks: u32,
+    first: usize,
+    others: usize,
+}
+
+/// A tile on its way, row of units by row of units.
+struct Tile {
+    bits: Bits,
+    /// The first coefficient of the latest block of each component.
+    latest: [i32; 4],
+}
+
+/// Units of a row: those that are kept, and all.
+#[derive(Clone, Copy)]
+struct Span {
+    kept: u32,
+    all: u32,
+}
+
+impl Joiner {
+    /// From the segments that stand before the tiles; none where they hold something that tiles should not have.
+    pub(in crate::imaging) fn of(segments: &[u8]) -> Option<Self> {
+        let mut joiner = Self::default();
+        let mut rest = segments;
+        while let Some((marker, body, after)) = segment(rest) {
+            match marker {
+                0xc4 => joiner.codes(body)?,
+                0xdd => return None,
+                _ => {}
+            }
+            rest = after;
+        }
+        rest.is_empty().then_some(joiner)
+    }
+
+    fn codes(&mut self, body: &[u8]) -> Option<()> {
+        self.tables.codes(body).ok()?;
+        let mut rest = body;
+        while let Some(codes) = Codes::next(&mut rest).ok()? {
+            if codes.class == 0 {
+                self.sizes[codes.number] = Some(sizes(&codes));
+            }
+        }
+        Some(())
+    }
+
+    /// The segments of one picture of so many columns and rows, from its upper left corner on; `Unsupported` where it
+    /// would have to be drawn. Tiles come row by row, so many to a row, each from its first segment to its end marker.
+    /// What stands before the tiles is not repeated.
+    pub(in crate::imaging) fn join(
+        &self,
+        tiles: &[&[u8]],
+        columns: usize,
+        size: (u16, u16),
+    ) -> Result<Vec<u8>, ImagingError> {
+        let first = *tiles.first().ok_or_else(damaged)?;
+        let head = Head::read(first)?;
+        let (start, rows) = (&first[..head.length], tiles.len() / columns.max(1));
+        let units = |side: u16, unit: u32| u32::from(side).div_ceil(8 * unit);
+        let all = (units(head.size.0, head.unit.0), units(head.size.1, head.unit.1));
+        let kept = (units(size.0, head.unit.0), units(size.1, head.unit.1));
+        let seams = |side: u16, unit: u32, tiles: usize| tiles == 1 || u32::from(side) % (8 * unit) == 0;
+        if !seams(head.size.0, head.unit.0, columns) || !seams(head.size.1, head.unit.1, rows) {
+            return Err(unsupported());
+        }
+        let covers = |side: u16, tile: u16, tiles: usize| usize::from(side) <= usize::from(tile) * tiles;
+        if !covers(size.0, head.size.0, columns) || !covers(size.1, head.size.1, rows) {
+            return Err(damaged());
+        }
+        let mut writer = Writer::new(tiles.iter().map(|tile| tile.len()).sum());
+        let mut written = [0; 4];
+        for (row, tiles) in (0..).zip(tiles.chunks(columns)) {
+            let open = |tile: &&[u8]| tile.strip_prefix(start).map(Tile::new).ok_or_else(unsupported);
+            let mut tiles = tiles.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+            for _ in 0..all.1.min(kept.1.saturating_sub(row * all.1)) {
+                for (column, tile) in (0..).zip(&mut tiles) {
+                    let span = Span { kept: all.0.min(kept.0.saturating_sub(column * all.0)), all: all.0 };
+                    self.row(&head, tile, span, &mut writer, &mut written)?;
+                }
+            }
+        }
+        let mut file = start.to_vec();
+        resize(&mut file, size)?;
+        writer.finish(&mut file);
+        Ok(file)
+    }
+
+    /// A tile's next row of units.
+    fn row(
+        &self,
+        head: &Head,
+        tile: &mut Tile,
+        Span { kept, all }: Span,
+        writer: &mut Writer,
+        written: &mut [i32; 4],
+    ) -> Result<(), ImagingError> {
+        // What comes from here on is copied as it is.
+        let mut from = tile.bits.taken();
+        for unit in 0..all {
+            for (number, component) in head.components.iter().enumerate() {
+                let (first, others) =
+                    self.tables.get(component.first, component.others).ok_or_else(unsupported)?;
+                for block in 0..component.blocks {
+                    let start = tile.bits.taken();
+                    tile.bits.refill();
+                    let code = first.code(tile.bits.word()).ok_or_else(damaged)?;
+                    tile.latest[number] = tile.latest[number].wrapping_add(code.value(tile.bits.word()));
+                    tile.bits.take(code.bits());
+                    if unit == 0 && block == 0 && kept > 0 {
+                        tile.check()?;
+                        writer.copy(tile.bits.whole(), from, start);
+                        let sizes = self.sizes[component.first].as_ref().ok_or_else(unsupported)?;
+                        writer.difference(tile.latest[number].wrapping_sub(written[number]), sizes)?;
+                        from = tile.bits.taken();
+                    }
+                    if !others.pass(&mut tile.bits, 1) {
+                        return Err(damaged());
+                    }
+                }
+            }
+            if unit + 1 == kept {
+                tile.check()?;
+                writer.copy(tile.bits.whole(), from, tile.bits.taken());
+                *written = tile.latest;
+            }
+        }
+        tile.check()
+    }
+}
+
+impl fmt::Debug for Joiner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Joiner").finish_non_exhaustive()
+    }
+}
+
+impl Head {
+    fn read(tile: &[u8]) -> Result<Self, ImagingError> {
+        let (mut components, mut size, mut unit) = (Vec::new(), (0, 0), (1, 1));
+        let mut rest = tile;
+        loop {
+            let (marker, body, after) = segment(rest).ok_or_else(damaged)?;
+            rest = after;
+            match marker {
+                0xc0 | 0xc1 => (components, size, unit) = frame(body)?,
+                0xda => {
+                    scan(body, &mut components)?;
+                    return Ok(Self { components, size, unit, length: tile.len() - rest.len() });
+                }
+                // Tables of its own, restarts and other kinds of frames.
+                0xc2..=0xcf | 0xdd => return Err(unsupported()),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Tile {
+    fn new(scan: &[u8]) -> Self {
+        Self { bits: Bits::of(scan), latest: [0; 4] }
+    }
+
+    /// An error if more was taken than there was.
+    fn check(&self) -> Result<(), ImagingError> {
+        if self.bits.is_overdrawn() { Err(damaged()) } else { Ok(()) }
+    }
+}
+
+/// Marker and body of the segment that comes first, and what follows.
+fn segment(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let [0xff, marker, high, low, ..] = *bytes else { return None };
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    let (segment, rest) = bytes.split_at_checked(2 + length)?;
+    Some((marker, segment.get(4..)?, rest))
+}
+
+/// Components, the size, and the blocks of the finest component in a unit.
+type Frame = (Vec<Component>, (u16, u16), (u32, u32));
+
+fn frame(body: &[u8]) -> Result<Frame, ImagingError> {
+    let [8, h1, h0, w1, w0, count, rest @ ..] = body else { return Err(unsupported()) };
+    let told = rest.as_chunks::<3>().0;
+    if told.len() != usize::from(*count) || !matches!(count, 1 | 3) {
+        return Err(unsupported());
+    }
+    let factors = |one: &[u8; 3]| (u32::from(one[1] >> 4), u32::from(one[1] & 15));
+    let component = |one: &[u8; 3]| {
+        let (across, down) = factors(one);
+        // A single component's scan is not made of units.
+        let blocks = if *count == 1 { 1 } else { across * down };
+        Component { name: one[0], blocks, first: 0, others: 0 }
+    };
+    let fits = |one: &[u8; 3]| matches!(factors(one), (1..=4, 1..=4));
+    if !told.iter().all(fits) {
+        return Err(damaged());
+    }
+    let finest = |side: fn((u32, u32)) -> u32| told.iter().map(|one| side(factors(one))).max().unwrap_or(1);
+    let unit = if *count == 1 { (1, 1) } else { (finest(|(x, _)| x), finest(|(_, y)| y)) };
+    let size = (u16::from_be_bytes([*w1, *w0]), u16::from_be_bytes([*h1, *h0]));
+    Ok((told.iter().map(component).collect(), size, unit))
+}
+
+/// Takes in which tables the scan gives to which component.
+fn scan(body: &[u8], components: &mut [Component]) -> Result<(), ImagingError> {
+    let [count, rest @ ..] = body else { return Err(damaged()) };
+    let pairs = rest.as_chunks::<2>().0;
+    if usize::from(*count) != components.len() || pairs.len() < components.len() {
+        return Err(unsupported());
+    }
+    for (component, [name, tables]) in components.iter_mut().zip(pairs) {
+        (component.first, component.others) = (usize::from(tables >> 4), usize::from(tables & 15));
+        if component.name != *name || component.first > 3 || component.others > 3 {
+            return Err(unsupported());
+        }
+    }
+    if components.is_empty() { Err(damaged()) } else { Ok(()) }
+}
+
+/// Writes another size into the frame, which stands before any scan: fewer rows need nothing else. `Unsupported` where
+/// a frame's rows cannot just be left out, as in a progressive one.
+pub(in crate::imaging) fn resize(
+    segments: &mut [u8],
+    (width, height): (u16, u16),
+) -> Result<(), ImagingError> {
+    let mut at = 0;
+    while let Some((marker, body, _)) = segments.get(at..).and_then(segment) {
+        let length = body.len();
+        if matches!(marker, 0xc0 | 0xc1) {
+            let sides = segments.get_mut(at + 5..at + 9).ok_or_else(damaged)?;
+            sides[..2].copy_from_slice(&height.to_be_bytes());
+            sides[2..].copy_from_slice(&width.to_be_bytes());
+            return Ok(());
+        }
+        at += 4 + length;
+    }
+    Err(unsupported())
+}
+
+/// Codes by what they stand for (*ITU T.81, C.2*).
+fn sizes(codes: &Codes<'_>) -> Sizes {
+    let mut sizes = [None; 16];
+    let (mut code, mut symbols) = (0_u32, codes.symbols.iter());
+    for (length, count) in (1..).zip(codes.counts) {
+        for symbol in symbols.by_ref().take(usize::from(*count)) {
+            if let Some(size) = sizes.get_mut(usize::from(*symbol)) {
+                *size = Some((code as u16, length));
+            }
+            code += 1;
+        }
+        code <<= 1;
+    }
+    sizes
+}
+
+/// Bits on their way out.
+struct Writer {
+    out: Vec<u8>,
+    word: u64,
+    count: u32,
+}
+
+impl Writer {
+    fn new(bytes: usize) -> Self {
+        Self { out: Vec::with_capacity(bytes), word: 0, count: 0 }
+    }
+
+    /// Puts out 32 bits or fewer.
+    #[inline(always)]
+    fn put(&mut self, bits: u64, count: u32) {
+        self.word = self.word << count | bits;
+        self.count += count;
+        if self.count >= 32 {
+            self.count -= 32;
+            self.out.extend_from_slice(&((self.word >> self.count) as u32).to_be_bytes());
+        }
+    }
+
+    /// Puts out the bits between two places. Eight more bytes can be read behind the last one.
+    fn copy(&mut self, bytes: &[u8], from: usize, to: usize) {
+        let mut at = from;
+        while at < to {
+            let count = (to - at).min(32);
+            let next = bytes.get(at / 8..).and_then(|next| next.first_chunk());
+            let word = next.map_or(0, |next| u64::from_be_bytes(*next)) << (at % 8);
+            self.put(word >> (64 - count), count as u32);
+            at += count;
+        }
+    }
+
+    fn difference(&mut self, value: i32, sizes: &Sizes) -> Result<(), ImagingError> {
+        let size = 32 - value.unsigned_abs().leading_zeros();
+        let (code, length) = sizes.get(size as usize).copied().flatten().ok_or_else(unsupported)?;
+        self.put(code.into(), length);
+        let low = if value < 0 { value - 1 } else { value };
+        self.put(low as u64 & ((1 << size) - 1), size);
+        Ok(())
+    }
+
+    /// Puts everything behind `file`, stuffed, the last byte filled with ones, and sets the end marker.
+    fn finish(mut self, file: &mut Vec<u8>) {
+        let left = (8 - self.count % 8) % 8;
+        self.put((1 << left) - 1, left);
+        let rest = (self.word as u32).to_be_bytes();
+        self.out.extend_from_slice(&rest[4 - self.count as usize / 8..]);
+        file.reserve(self.out.len() + self.out.len() / 64);
+        let mut from = 0;
+        for at in memchr_iter(0xff, &self.out) {
+            file.extend_from_slice(&self.out[from..=at]);
+            file.push(0);
+            from = at + 1;
+        }
+        file.extend_from_slice(&self.out[from..]);
+        file.extend([0xff, 0xd9]);
+    }
+}
+
+fn unsupported() -> ImagingError {
+    ImagingError::unsupported("joining tiles of this kind")
+}
