@@ -19,20 +19,23 @@ use crate::adapter::folder::Folder;
 use crate::adapter::record::{Image, ItemId};
 use crate::adapter::{Adapter, Heard};
 use crate::clock::{Clock, SystemClock};
+use crate::http::admin::Admin;
 use crate::http::app::App;
 use crate::http::health::{Exposure, Health, Readiness, Ready};
 use crate::http::parts::Parts;
 use crate::http::stack::{Outer, operators, stack};
 use crate::http::warm::{Front, Warm};
-use crate::http::{PublicUrl, listen};
+use crate::http::{PublicUrl, Stack, listen};
 use crate::iiif::presentation::Version;
 use crate::imaging::Pool;
 use crate::serve::collections::Collections;
+use crate::serve::epochs::Epochs;
 use crate::serve::facts::Facts;
 use crate::serve::gate::Gate;
 use crate::serve::originals::Originals;
 use crate::serve::pictures::Pictures;
 use crate::serve::present::{Defaults, Presenter, Uris};
+use crate::serve::purge::{Kept, Purge, Purged};
 use crate::serve::pyramids::Pyramids;
 use crate::serve::records::{Known, Records};
 use crate::serve::render::{Render, derivatives};
@@ -42,7 +45,7 @@ use crate::serve::warming::{Means, Warming};
 use crate::settings::Settings;
 use crate::settings::source::Source as SourceSettings;
 use crate::store::redis::Standing;
-use crate::store::{Disk, Files, Memory, Redis, Store, Tenure, Tiered};
+use crate::store::{Claim, Disk, Files, Memory, Redis, Store, Tenure, Tiered};
 use crate::telemetry;
 use crate::upstream::Upstream;
 
@@ -70,18 +73,21 @@ pub async fn serve(
     let address = listener.local_addr()?;
     let operators_at = admin.as_ref().map(TcpListener::local_addr).transpose()?;
     let public = server.public_url(address);
+    // Before anything is read there: a purge without a gateway may be under way.
+    let _claim = Claim::shared(&settings.cache.dir).await?;
     let (parts, ready) = parts(settings, &public, Arc::new(SystemClock))?;
     let outer = |exposure| {
         let health = Health { ready: ready.clone(), metrics: metrics.clone(), exposure };
         Outer::new(server, public.clone(), health)
     };
     let exposure = if admin.is_some() { Exposure::Nobody } else { Exposure::ThisMachine };
+    let desk = Admin::new(parts.purge.clone()).into_stack();
     let front = front(settings, parts, outer(exposure));
     let stopping = CancellationToken::new();
     let front = listen::serve(listener, front, server.into(), stopping.cancelled());
     let admin = async {
         if let Some(listener) = admin {
-            let operators = operators(outer(Exposure::Everybody));
+            let operators = operators(desk, outer(Exposure::Everybody));
             listen::serve(listener, operators, server.into(), stopping.cancelled()).await;
         }
     };
@@ -98,11 +104,23 @@ pub async fn serve(
 
 /// The gateway without a listener, for tests and benchmarks: requests in, answers out.
 pub fn in_process(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Front> {
+    with_operators_in_process(settings, clock).map(|(front, _)| front)
+}
+
+/// The same, and what operators have a listener of their own for.
+pub fn with_operators_in_process(
+    settings: &Settings,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<(Front, Stack)> {
     let public = settings.server.public_url(settings.server.listen);
     let (parts, ready) = parts(settings, &public, clock)?;
     let metrics = telemetry::recorder().handle();
-    let health = Health { ready, metrics, exposure: Exposure::ThisMachine };
-    Ok(front(settings, parts, Outer::new(&settings.server, public, health)))
+    let outer = |exposure| {
+        let health = Health { ready: ready.clone(), metrics: metrics.clone(), exposure };
+        Outer::new(&settings.server, public.clone(), health)
+    };
+    let operators = operators(Admin::new(parts.purge.clone()).into_stack(), outer(Exposure::Everybody));
+    Ok((front(settings, parts, outer(Exposure::ThisMachine)), operators))
 }
 
 /// Warm answers in front of the stack.
@@ -116,6 +134,24 @@ fn front(settings: &Settings, parts: Parts, outer: Outer) -> Front {
 /// were given, which need no look-up but one.
 fn for_finished(settings: &Settings) -> u64 {
     *settings.cache.memory / 4
+}
+
+/// Purges where no gateway runs, or where those that run hear of it through Redis. `None`: one runs with this cache that
+/// nobody can tell.
+pub async fn purge(settings: &Settings, source: &str, item: Option<&str>) -> anyhow::Result<Option<Purged>> {
+    let (dir, scratch) = (&settings.cache.dir, tempfile::tempdir()?);
+    let claim = if dir.is_dir() { Claim::alone(dir)? } else { None };
+    if claim.is_none() && dir.is_dir() && settings.redis.url.is_none() {
+        return Ok(None);
+    }
+    let mut settings = settings.clone();
+    if claim.is_none() {
+        settings.cache.dir = scratch.path().to_owned();
+    }
+    let public = settings.server.public_url(settings.server.listen);
+    let (parts, ready) = parts(&settings, &public, Arc::new(SystemClock))?;
+    ready.settled().await;
+    Ok(Some(parts.purge.run(source, item).await?))
 }
 
 /// What a source says of one item, asked anew, past all caches.
@@ -147,7 +183,9 @@ pub async fn probe(settings: &Settings, name: &str, item: &str) -> anyhow::Resul
     let images = known.record().canvases.iter().filter_map(|canvas| canvas.image.as_ref());
     let read: Vec<_> = images.map(|image| read(&facts, source, &known, image)).collect();
     let read: Vec<_> = stream::iter(read).buffered(PROBES).collect().await;
-    let described = Records::new(store, Replicas::none(), facts, clock).described(source, &known).await?;
+    let epochs = Epochs::new(store.clone(), clock.clone());
+    let records = Records::new((store, epochs), Replicas::none(), facts, clock);
+    let described = records.described(source, &known).await?;
     let public = settings.server.public_url(settings.server.listen);
     let presenter = Presenter {
         version: Version::V3,
@@ -188,8 +226,8 @@ fn parts(
     let originals = Files::open_dir("originals", &dir.join("originals"), shares.originals)?;
     let tiles = Files::open_dir("pyramids", &dir.join("pyramids"), shares.pyramids)?;
     let finished = Arc::new(Memory::new("memory", for_finished(settings)));
-    let Answers { store, replicas, ready } = match redis {
-        Some(redis) => Answers::in_redis(redis),
+    let Answers { store, replicas, ready } = match &redis {
+        Some(redis) => Answers::in_redis(Arc::clone(redis)),
         None => {
             Answers::on_disk(Disk::open("disk", &dir.join("answers"), shares.answers, Arc::clone(&clock))?)
         }
@@ -202,18 +240,36 @@ fn parts(
     let pictures = Arc::new(Tiered::new(Arc::clone(&finished), Arc::clone(&store)));
 
     let limits = settings.limits.limits();
+    let files = originals.clone();
     let originals = Originals::new(originals, limits.memory / 4);
     let pool = Arc::new(Pool::new(&settings.limits));
     let facts = Facts::new(store.clone(), originals.clone(), Arc::clone(&pool), limits, Arc::clone(&clock));
-    let records = Records::new(store.clone(), replicas.clone(), facts.clone(), Arc::clone(&clock));
-    let pyramids = Pyramids::new(tiles, shares.pyramids, originals.clone(), Arc::clone(&pool), limits);
+    let epochs = Epochs::new(store.clone(), Arc::clone(&clock));
+    let kept = (store.clone(), epochs);
+    let records = Records::new(kept, replicas.clone(), facts.clone(), Arc::clone(&clock));
+    let pyramids =
+        Pyramids::new(tiles.clone(), shares.pyramids, originals.clone(), Arc::clone(&pool), limits);
     let render = Render::new(originals, pyramids.clone(), pool, limits);
     let derivatives = derivatives(pictures, replicas.clone(), render);
+    let collections = Collections::new(store.clone(), replicas.clone(), records.clone(), clock);
+    let sources = sources(settings)?;
+    let kept = Kept {
+        finished: Arc::clone(&finished),
+        store,
+        store_name: if redis.is_some() { "redis" } else { "disk" },
+        originals: files,
+        tiles,
+        pyramids: pyramids.clone(),
+        facts: facts.clone(),
+        records: records.clone(),
+        collections: collections.clone(),
+    };
     let parts = Parts {
-        gate: Gate::new(sources(settings)?, records.clone(), facts),
-        collections: Collections::new(store, replicas, records, clock),
+        gate: Gate::new(sources.clone(), records, facts),
+        collections,
         pictures: Pictures::new(Arc::clone(&finished), pyramids, derivatives),
         finished,
+        purge: Purge::new(sources, kept, redis, &replicas),
         uris: Uris::new(public.as_str()),
     };
     Ok((parts, ready))
@@ -228,6 +284,7 @@ pub async fn warming(
     at_once: usize,
 ) -> anyhow::Result<(Warming, Option<String>)> {
     let (clock, limits, dir) = (Arc::new(SystemClock), settings.limits.limits(), &settings.cache.dir);
+    let claim = Claim::shared(dir).await?;
     let redis = Redis::open("redis", &settings.redis)?.map(Arc::new);
     let shares = Shares::of(settings, redis.is_some());
     let tiles = Files::open_as(Tenure::Guest, "pyramids", &dir.join("pyramids"), shares.pyramids)?;
@@ -246,7 +303,8 @@ pub async fn warming(
     let originals = Originals::new(originals, limits.memory / 4);
     let pool = Arc::new(Pool::new(&settings.limits).in_background(at_once));
     let facts = Facts::new(store.clone(), originals.clone(), Arc::clone(&pool), limits, clock.clone());
-    let records = Records::new(store, replicas, facts.clone(), clock);
+    let epochs = Epochs::new(store.clone(), clock.clone());
+    let records = Records::new((store, epochs), replicas, facts.clone(), clock);
     let pyramids = Pyramids::new(tiles.clone(), shares.pyramids, originals.clone(), pool, limits);
     let sources = sources(settings)?;
     let source = Arc::clone(sources.get(name)?);
@@ -261,7 +319,7 @@ pub async fn warming(
         Ready::Fully => None,
         Ready::Without(reason) => Some(reason),
     };
-    let means = Means { gate, records, facts, originals, pyramids };
+    let means = Means { gate, records, facts, originals, pyramids, claim };
     Ok((Warming::new(source, means, at_once), without))
 }
 

@@ -14,6 +14,7 @@ use crate::settings::problem::{Key, Problem};
 
 mod check;
 mod probe;
+mod purge;
 mod serve;
 mod warm;
 
@@ -24,13 +25,14 @@ Examples:
   loggia probe maps a/b.tif            Ask the source `maps` for one item; print its record and manifest
   loggia warm maps                     Make the pyramids of all items of `maps` before anybody asks for them
   loggia warm dam --list new --rate 5  Those of the items in the file `new`, with five requests a second
+  loggia purge maps a/b.tif            Drop all that is kept of one item, in a gateway that runs and everywhere
   LOGGIA__LOG__LEVEL=debug loggia ...  Override one key: LOGGIA__SECTION__KEY=VALUE
 
 Exit codes:
    0  done
    1  something else went wrong; `probe`: there is no such item; `warm`: not everything could be made
-  64  the command line is wrong; `probe`, `warm`: there is no such source
-  69  a source does not answer, or not as its adapter expects
+  64  the command line is wrong; `probe`, `purge`, `warm`: there is no such source
+  69  a source does not answer, or not as its adapter expects; `purge`: something is still kept somewhere
   70  a fault of the gateway itself
   71  `serve`: the address cannot be listened on, another process may have it
   78  the settings are wrong; every mistake is printed with its place
@@ -52,6 +54,8 @@ enum Command {
     Probe(probe::Probe),
     /// Make pyramids and read headers of a source ahead of time
     Warm(warm::Warm),
+    /// Drop all that is kept of a source or of one item, everywhere
+    Purge(purge::Purge),
     /// Read the settings and say everything that is wrong with them, without touching the network
     Check(check::Check),
 }
@@ -168,6 +172,7 @@ impl Arguments {
             Command::Serve(serve) => serve.run(environment, out),
             Command::Probe(probe) => probe.run(environment, out),
             Command::Warm(warm) => warm.run(environment, out),
+            Command::Purge(purge) => purge.run(environment, out),
             Command::Check(check) => check.run(environment, out),
         }
     }

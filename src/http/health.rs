@@ -38,6 +38,18 @@ impl Readiness {
     pub fn new(ask: impl Fn() -> Result<Ready, String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(ask))
     }
+
+    /// How well it can, as soon as it can at all.
+    pub async fn settled(&self) -> Ready {
+        /// How often it is asked meanwhile.
+        const SOON: Duration = Duration::from_millis(5);
+        loop {
+            match (self.0)() {
+                Ok(ready) => return ready,
+                Err(_) => tokio::time::sleep(SOON).await,
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Readiness {

@@ -1,6 +1,7 @@
 //! HTTP: connections, the outer stack of layers, bodies, headers, errors as documents.
 
 mod activity;
+pub mod admin;
 pub mod app;
 mod around;
 mod body;

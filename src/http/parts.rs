@@ -9,6 +9,7 @@ use crate::serve::collections::Collections;
 use crate::serve::gate::Gate;
 use crate::serve::pictures::Pictures;
 use crate::serve::present::Uris;
+use crate::serve::purge::Purge;
 use crate::store::Memory;
 
 /// An answer, or why there is none.
@@ -25,6 +26,8 @@ pub struct Parts {
     pub pictures: Pictures,
     /// Finished documents in memory: looked up without a task or a wait.
     pub finished: Arc<Memory>,
+    /// Drops what is kept. Here for others to take; it ends with the parts.
+    pub purge: Purge,
     /// Prints public addresses.
     pub uris: Uris,
 }

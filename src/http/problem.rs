@@ -44,6 +44,8 @@ pub enum Kind {
     OverLimit,
     /// Who asks is not signed in.
     SignIn,
+    /// A page of another site asks for what only our own may.
+    Foreign,
     /// No such thing here.
     NotFound,
     /// This address does not take that method.
@@ -70,10 +72,11 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Syntax,
         Self::OverLimit,
         Self::SignIn,
+        Self::Foreign,
         Self::NotFound,
         Self::Method,
         Self::BodyTooLarge,
@@ -107,6 +110,7 @@ impl Kind {
             Self::Syntax => (StatusCode::BAD_REQUEST, "syntax", "The request is malformed"),
             Self::OverLimit => (StatusCode::BAD_REQUEST, "over-limit", "More is asked for than is given out"),
             Self::SignIn => (StatusCode::UNAUTHORIZED, "sign-in", "Signing in is required"),
+            Self::Foreign => (StatusCode::FORBIDDEN, "foreign", "This is not for pages of other sites"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is nothing here"),
             Self::Method => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method", "This address does not take that method")

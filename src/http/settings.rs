@@ -21,7 +21,7 @@ pub struct Settings {
     pub public_url: Option<PublicUrl>,
     /// Proxies whose word on a client's address and on request ids is taken.
     pub trusted_proxies: Proxies,
-    /// A listener of its own for `/health`, `/ready` and `/metrics`.
+    /// A listener of its own for `/health`, `/ready`, `/metrics` and what operators do.
     pub admin: Option<SocketAddr>,
     /// Open connections per listener; further ones wait in the system's queue.
     pub max_connections: NonZeroUsize,

@@ -1,6 +1,5 @@
 //! The outer stack: what happens to every request, in which order, and why there.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use http::{Request, Response, StatusCode};
 use tokio::sync::Semaphore;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
-use tower::{BoxError, Layer, Service, ServiceBuilder, service_fn};
+use tower::{BoxError, Layer, Service, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
@@ -19,11 +18,10 @@ use tower_http::timeout::TimeoutLayer;
 use super::around::around;
 use super::health::Health;
 use super::listen::STREAMS;
-use super::problem::Kind;
 use super::request_id::{self, X_REQUEST_ID};
 use super::rescue::{RescueLayer, panicked};
 use super::weight::Scales;
-use super::{Body, Client, Problem, Proxies, PublicUrl, Settings, Stack};
+use super::{Body, Client, Proxies, PublicUrl, Settings, Stack};
 use super::{compression, cors, door, health, method, observe, problem, weight};
 
 /// Forms and tokens fit in many times over; there are no uploads.
@@ -78,15 +76,19 @@ where
     told(operated(answers, outer.health, public), outer.proxies)
 }
 
-/// The operators' own stack, for their own listener: nothing but what they ask.
-pub fn operators(outer: Outer) -> Stack {
+/// The operators' own stack, for their own listener: nothing but what they ask. There is no timeout: what was begun here
+/// goes on, whoever waits for it.
+pub fn operators(app: Stack, outer: Outer) -> Stack {
     let public = Arc::new(outer.public_url);
-    let nothing = service_fn(async |_: Request<Body>| {
-        Ok::<_, Infallible>(Problem::new(Kind::NotFound, "this listener is for operators").into())
-    });
-    let answers = operated(Stack::new(nothing), outer.health, Arc::clone(&public));
+    let caught = ServiceBuilder::new()
+        .map_response(|res: Response<_>| res.map(Body::new))
+        .layer(CatchPanicLayer::custom(panicked))
+        .service(app);
+    let answers = operated(Stack::new(caught), outer.health, Arc::clone(&public));
     let stack = ServiceBuilder::new()
         .layer(around(move |req, inner| problem::spell_out(Arc::clone(&public), req, inner)))
+        .layer(around(door::short_targets))
+        .layer(around(door::one_host))
         .layer(around(door::own_host))
         .service(answers);
     told(Stack::new(stack), outer.proxies)

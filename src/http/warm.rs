@@ -8,6 +8,7 @@
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -62,6 +63,8 @@ pub struct Warm {
     /// By the part of a path that all pictures of an image have in common.
     images: Cache<Box<str>, Arc<Image>>,
     largest: u64,
+    /// Purges after which it was looked what still stands.
+    purges: AtomicU64,
     gate: Gate,
     proxies: Proxies,
     scales: Scales,
@@ -127,11 +130,24 @@ impl Warm {
         let usual = usize::try_from(bytes / USUAL).unwrap_or(usize::MAX);
         let answers = Cache::with_weighter(usual, bytes, ByWeight);
         let (proxies, scales) = (outer.proxies.clone(), outer.scales.clone());
-        Self { answers, images: Cache::new(IMAGES), largest: bytes / SHARE, gate, proxies, scales }
+        let (images, purges) = (Cache::new(IMAGES), AtomicU64::new(gate.purges()));
+        Self { answers, images, largest: bytes / SHARE, purges, gate, proxies, scales }
+    }
+
+    /// Lets go of what will never be given again, as soon as somebody asks after a purge.
+    fn tidy(&self) {
+        let purges = self.gate.purges();
+        if self.purges.load(Ordering::Relaxed) != purges
+            && self.purges.swap(purges, Ordering::Relaxed) != purges
+        {
+            self.answers.retain(|_, answer| self.gate.stands(&answer.standing));
+            self.images.retain(|_, image| self.gate.stands(image.neighbours.standing()));
+        }
     }
 
     /// The answer that was given before or can be given at once, if it may be given.
     fn get(&self, req: &Request<Body>) -> Option<Response<Body>> {
+        self.tidy();
         let asked = AskedNow::plainly(req)?;
         let answer = match self.answers.get(&asked) {
             Some(answer) if self.gate.stands(&answer.standing) => {

@@ -60,6 +60,8 @@ pub enum Address {
     Ready,
     /// `/metrics`: figures for operators.
     Metrics,
+    /// `/admin/purge/{source}` or `/admin/purge/{source}/{item}`: drops what is kept, for operators.
+    Purge { source: String, item: Option<String> },
     /// `/docs/problems`: what error answers mean; each names its paragraph there.
     Problems,
 }
@@ -139,6 +141,11 @@ fn find(raw: &[&str], text: &[&str]) -> Option<Address> {
         ["ready"] => Some(Address::Ready),
         ["metrics"] => Some(Address::Metrics),
         ["docs", "problems"] => Some(Address::Problems),
+        ["admin", "purge", name] => Some(Address::Purge { source: source(name)?, item: None }),
+        // What ends in a slash names no item, and does not mean all of them.
+        ["admin", "purge", name, ref item @ ..] => {
+            Some(Address::Purge { source: source(name)?, item: Some(join(item)?) })
+        }
         ["item", name, ref item @ ..] => Some(Address::Item { source: source(name)?, item: join(item)? }),
         ["iiif", "manifest", name, ref item @ ..] => {
             Some(Address::Manifest { version: None, source: source(name)?, item: join(item)? })
@@ -298,6 +305,8 @@ impl fmt::Display for Address {
                 part.map_or(Ok(()), |part| write!(f, "/part-{part}"))
             }
             Self::Item { source, item } => write!(f, "/item/{source}/{}", encode(item)),
+            Self::Purge { source, item: None } => write!(f, "/admin/purge/{source}"),
+            Self::Purge { source, item: Some(item) } => write!(f, "/admin/purge/{source}/{}", encode(item)),
             Self::Health => f.write_str(Self::HEALTH),
             Self::Ready => f.write_str(Self::READY),
             Self::Metrics => f.write_str(Self::METRICS),
@@ -432,6 +441,9 @@ mod tests {
             ("/health", Address::Health),
             ("/ready", Address::Ready),
             ("/metrics", Address::Metrics),
+            ("/admin/purge/maps", Address::Purge { source: source(), item: None }),
+            ("/admin/purge/maps/a%2Fb", Address::Purge { source: source(), item: Some(item()) }),
+            ("/admin/purge/maps/a/b", Address::Purge { source: source(), item: Some(item()) }),
             ("/item/maps/a%2Fb", Address::Item { source: source(), item: item() }),
             ("/iiif/manifest/maps/a%2Fb", manifest(None, "a/b")),
             ("/iiif/manifest/maps/a/b", manifest(None, "a/b")),
@@ -462,6 +474,11 @@ mod tests {
             "*",
             "//",
             "/health/",
+            "/admin",
+            "/admin/purge",
+            "/admin/purge/",
+            "/admin/purge/top",
+            "/admin/purge/maps/",
             "/nowhere",
             "/iiif",
             "/iiif/4/image/maps/a/info.json",
@@ -583,6 +600,7 @@ mod tests {
             ),
             (source(), id()).prop_map(|(source, item)| Address::Sequence { source, item }),
             (source(), id()).prop_map(|(source, item)| Address::Item { source, item }),
+            (source(), proptest::option::of(id())).prop_map(|(source, item)| Address::Purge { source, item }),
             (version(), place, proptest::option::of(any::<u32>()))
                 .prop_map(|(version, place, part)| Address::Collection { version, place, part }),
         ]

@@ -69,7 +69,10 @@ where
                 Turn::Done(bytes) => return Ok(bytes),
                 Turn::Ours(lock) => lock,
             };
-            let derivative = inner.oneshot(grant).await?;
+            let derivative = inner.oneshot(grant.clone()).await?;
+            if grant.view.is_purged() {
+                return Ok(derivative);
+            }
             if let Err(error) = store.put(&key, derivative.clone(), KEPT).await {
                 tracing::debug!(%error, "the cache takes nothing, going on without");
             }

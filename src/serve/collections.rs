@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ServeError;
 use super::records::Records;
-use super::remembered::{Remembered, Weigh};
+use super::remembered::{Kept, Of, Remembered};
 use super::replicas::Replicas;
 use super::source::Source;
 use crate::access::{Action, Verdict, decide};
@@ -46,7 +46,7 @@ pub struct Collected {
     pub members: Vec<Member>,
 }
 
-impl Weigh for Collected {
+impl Kept for Collected {
     fn weight(&self) -> u64 {
         /// Id and label of a member, with what holds them.
         const MEMBER: u64 = 300;
@@ -58,7 +58,14 @@ impl Weigh for Collected {
 impl Collections {
     /// Collections that outlive a restart in `store`. Access that a listing does not tell is read from `records`.
     pub fn new(store: Arc<dyn Store>, replicas: Replicas, records: Records, clock: Arc<dyn Clock>) -> Self {
-        Self { remembered: Remembered::new("collection", IN_MEMORY, store, replicas, clock), records }
+        let kept = (store, records.epochs().clone());
+        let remembered = Remembered::new(("collection", Of::Lists), IN_MEMORY, kept, replicas, clock);
+        Self { remembered, records }
+    }
+
+    /// What was told, see [`Remembered::drop_told`].
+    pub(super) fn told(&self) -> &Remembered<Collected> {
+        &self.remembered
     }
 
     /// A collection. While its source does not answer, an older state of it is told.

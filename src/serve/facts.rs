@@ -16,7 +16,7 @@ use super::flight::Flights;
 use super::metrics;
 use super::originals::Originals;
 use super::source::Source;
-use crate::adapter::record::{Image, MediaId, Size};
+use crate::adapter::record::{Image, ItemId, MediaId, Size};
 use crate::adapter::{Content, Media};
 use crate::clock::Clock;
 use crate::iiif::image::quality::Tone;
@@ -144,7 +144,7 @@ impl Facts {
         if let Some(facts) = self.memory.get(&name) {
             return Some(facts);
         }
-        let facts = self.stored(source, &name.key()).await?;
+        let facts = self.stored(source, &name.key(source)).await?;
         self.memory.insert(name, facts);
         Some(facts)
     }
@@ -175,6 +175,16 @@ impl Facts {
         self.refusal(&Name::of(source, image, version)).is_some()
     }
 
+    /// Forgets what is known in memory of the files of a source, of one item or of all.
+    pub(super) fn drop_known(&self, source: &Source, item: Option<&ItemId>) {
+        let stays = |file: &FileName| {
+            file.source != source.name
+                || item.is_some_and(|item| source.adapter.item_of(&file.media).as_ref() != Some(item))
+        };
+        self.memory.retain(|name, _| stays(&name.file));
+        self.refused.retain(|file, _| stays(file));
+    }
+
     /// Whether a file is believed to be no image at this moment, whatever its version.
     pub fn refuses(&self, source: &Source, media: &MediaId) -> bool {
         let refusal = self.refused.get(&FileName::of(source, media));
@@ -186,7 +196,7 @@ impl Facts {
     }
 
     async fn learn(&self, source: &Arc<Source>, name: Name) -> Result<ImageFacts, ServeError> {
-        let key = name.key();
+        let key = name.key(source);
         if let Some(facts) = self.stored(source, &key).await {
             self.memory.insert(name, facts);
             return Ok(facts);
@@ -332,8 +342,7 @@ impl Name {
         Self { file: FileName::of(source, &image.media), version: version.to_owned() }
     }
 
-    fn key(&self) -> Key {
-        let FileName { source, identity, media } = &self.file;
-        Key::new(["facts", source, identity, media.as_str(), &self.version])
+    fn key(&self, source: &Source) -> Key {
+        source.key("facts", &self.file.media, &self.version)
     }
 }

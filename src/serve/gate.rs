@@ -6,6 +6,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::ServeError;
+use super::epochs::{Epochs, Mark};
 use super::facts::{Facts, ImageFacts};
 use super::pyramids::Tiles;
 use super::records::{Described, Known, Records};
@@ -48,6 +49,8 @@ pub struct View {
     /// In which words it is asked for.
     api: Version,
     standing: Standing,
+    epochs: Epochs,
+    mark: Mark,
 }
 
 /// Access to one derivative was decided.
@@ -136,10 +139,30 @@ impl View {
         let geometry = ready(&self.shape, geometry, request.size.form, &self.limits);
         let canonical = request.canonical(self.api, &geometry, size, &self.limits, tone);
         let job = job(geometry);
-        let Source { name, identity, .. } = &*self.source;
-        let media = self.media.as_str();
-        let key = Key::new(["image", name, identity, media, &self.version, &self.pipeline(), &spelled(&job)]);
+        let key = self.key("image", [&*self.pipeline(), &spelled(&job)]);
         Ok(Grant { view: Arc::clone(self), job, canonical, key, tiles: None })
+    }
+}
+
+impl View {
+    /// Where something is kept that was made of the file.
+    fn key<'a>(&'a self, kind: &'a str, more: impl IntoIterator<Item = &'a str>) -> Key {
+        let (Source { name, identity, .. }, (_, item)) = (&*self.source, &self.standing.item);
+        let parts = [kind, name, identity, item, self.media.as_str(), &self.version];
+        Key::new(parts.into_iter().chain(more))
+    }
+
+    /// Does something, unless the item was purged since it was asked for: what is made of it is not kept then.
+    pub(super) fn unless_purged(&self, work: impl FnOnce()) {
+        let (source, item) = &self.standing.item;
+        self.epochs.unless_purged(source, item, self.mark, work);
+    }
+
+    /// Whether the item was purged since.
+    pub(super) fn is_purged(&self) -> bool {
+        let mut is_purged = true;
+        self.unless_purged(|| is_purged = false);
+        is_purged
     }
 }
 
@@ -171,9 +194,9 @@ impl Grant {
 
     /// Where the pyramid of the master is kept, if it is larger than a tile.
     pub(super) fn pyramid(&self) -> Option<Key> {
-        let View { source, media, version, shape, .. } = &*self.view;
+        let shape = &self.view.shape;
         let drawn = format!("{}-{}-{}", self.view.pipeline(), shape.tile, self.job.jpeg_quality);
-        let key = || Key::new(["pyramid", &source.name, &source.identity, media.as_str(), version, &drawn]);
+        let key = || self.view.key("pyramid", [drawn.as_str()]);
         (shape.width.max(shape.height) > shape.tile).then(key)
     }
 
@@ -206,6 +229,7 @@ struct Placed {
     known: Arc<Known>,
     image: Image,
     access: Access,
+    mark: Mark,
 }
 
 impl Placed {
@@ -246,6 +270,8 @@ impl Gate {
         let limits = placed.source.image.limits().of_image((width, height));
         let tile = limits.tile(facts.tile.unwrap_or(placed.source.image.tile));
         Ok(Arc::new(View {
+            epochs: self.records.epochs().clone(),
+            mark: placed.mark,
             standing: placed.standing(),
             version: placed.known.version_of(&placed.image).to_owned(),
             source: placed.source,
@@ -277,6 +303,11 @@ impl Gate {
         self.records.is_current(source, item, known)
     }
 
+    /// How many purges there were: while it stays the same, no decision ended by one.
+    pub fn purges(&self) -> u64 {
+        self.records.epochs().count()
+    }
+
     /// Whether there is such an image, as far as anybody may know.
     pub async fn exists(&self, source: &str, media: &str) -> Result<(), ServeError> {
         let placed = self.place(source, media).await?;
@@ -302,13 +333,15 @@ impl Gate {
         let source = self.sources.get(source)?;
         let id = MediaId::from(media);
         let item = source.adapter.item_of(&id).ok_or_else(missing)?;
+        // Before the record is known: what is made of it belongs to the time before any later purge.
+        let mark = self.records.mark(source, &item);
         let known = match self.records.get(source, &item).await {
             Err(error) if is_missing(&error) => return Err(missing()),
             known => known?,
         };
         let (image, access) = known.image(&id).ok_or_else(missing)?;
         let image = image.clone();
-        Ok(Placed { source: Arc::clone(source), item, known, image, access })
+        Ok(Placed { source: Arc::clone(source), item, known, image, access, mark })
     }
 
     async fn facts_of(&self, placed: &Placed) -> Result<ImageFacts, ServeError> {

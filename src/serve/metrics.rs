@@ -18,6 +18,8 @@ pub const PROBES: &str = "loggia_headers_probed_total";
 pub const ASKED: &str = "loggia_asked_total";
 /// Sources that did not answer while an older answer could stand in.
 pub const STALE: &str = "loggia_stale_answers_total";
+/// Purges that were done here, by source, whoever asked for them.
+pub const PURGES: &str = "loggia_purges_total";
 /// Pyramids that were made, or could not be, by outcome.
 pub const PYRAMIDS: &str = "loggia_pyramids_total";
 /// Seconds that making a pyramid took, waiting for its turn included.

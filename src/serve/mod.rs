@@ -12,6 +12,7 @@ use crate::upstream::{Halt, UpstreamError};
 
 pub mod cache;
 pub mod collections;
+pub mod epochs;
 pub mod facts;
 pub mod flight;
 pub mod gate;
@@ -21,6 +22,7 @@ pub mod offer;
 pub mod originals;
 pub mod pictures;
 pub mod present;
+pub mod purge;
 pub mod pyramids;
 pub mod records;
 mod remembered;

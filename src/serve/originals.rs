@@ -152,7 +152,7 @@ impl Original {
 }
 
 fn key(source: &Source, media: &MediaId, version: &str) -> Key {
-    Key::new(["original", &source.name, &source.identity, media.as_str(), version])
+    source.key("original", media, version)
 }
 
 /// One transfer.

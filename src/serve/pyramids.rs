@@ -18,7 +18,7 @@ use super::metrics;
 use super::originals::{Original, Originals};
 use crate::imaging::pyramid::{self, Pyramid, Stored};
 use crate::imaging::{ImagingError, Job, Lift, Limits, Pool, Tiled};
-use crate::store::{self, File, Files, Key, StoreError};
+use crate::store::{self, File, Files, Key, Scope, StoreError};
 
 /// Masters that wait for their turn; the next one is left to a later touch.
 const QUEUE: usize = 1000;
@@ -259,8 +259,15 @@ impl Pyramids {
         let state = original.state().ok()?;
         let pool = Arc::clone(&self.shared.pool);
         let tiles = Arc::new(Tiles(Kind::Master(Lent { tiled, original, state, pool })));
-        self.shared.open.insert(grant.pyramid()?, Arc::clone(&tiles));
+        self.shared.keep_open(grant, grant.pyramid()?, &tiles);
         Some(tiles)
+    }
+
+    /// Lets go of what is kept open of a scope, and tries again what failed.
+    pub(super) fn close(&self, scope: &Scope) {
+        self.shared.open.retain(|key, _| !scope.holds(key.as_str()));
+        self.shared.failed.retain(|key, _| !scope.holds(key.as_str()));
+        self.shared.looked.retain(|key, ()| !scope.holds(key.as_str()));
     }
 
     /// Forgets a pyramid that turned out to be damaged; another one will be made.
@@ -276,6 +283,9 @@ impl Pyramids {
     pub fn wish(&self, grant: &Grant) {
         let Some(key) = grant.pyramid() else { return };
         let shared = &self.shared;
+        if grant.view.is_purged() {
+            return;
+        }
         if shared.files.is_scanned() && !shared.files.holds(&key) && !shared.rests(&key) {
             self.building.begin(key.clone(), QUEUE, || Arc::clone(shared).make(grant.clone(), key));
         }
@@ -321,6 +331,11 @@ impl Shared {
         }
     }
 
+    /// What was purged in the meantime lives as long as somebody reads it.
+    fn keep_open(&self, grant: &Grant, key: Key, tiles: &Arc<Tiles>) {
+        grant.view.unless_purged(|| self.open.insert(key, Arc::clone(tiles)));
+    }
+
     /// What is open, or lies on the disk.
     async fn find(&self, grant: &Grant, key: &Key) -> Option<Arc<Tiles>> {
         match self.open.get(key) {
@@ -342,7 +357,7 @@ impl Shared {
             return None;
         };
         let tiles = Arc::new(tiles);
-        self.open.insert(key.clone(), Arc::clone(&tiles));
+        self.keep_open(grant, key.clone(), &tiles);
         Some(tiles)
     }
 
@@ -357,7 +372,11 @@ impl Shared {
         match &built {
             Ok(tiles) => {
                 ::metrics::histogram!(metrics::PYRAMID_SECONDS).record(begun.elapsed().as_secs_f64());
-                self.open.insert(key, Arc::clone(tiles));
+                self.keep_open(&grant, key.clone(), tiles);
+                // Begun before a purge, of a master that may be older: who waits has it, and nobody else.
+                if grant.view.is_purged() {
+                    self.forget(&key).await;
+                }
             }
             Err(error) => {
                 tracing::warn!(source = %grant.view.source.name, media = %grant.view.media, %error, "no pyramid could be made");

@@ -10,8 +10,9 @@ use sha2::{Digest, Sha256};
 use tracing::{Instrument, error_span};
 
 use super::ServeError;
+use super::epochs::{Epoch, Epochs, Mark};
 use super::facts::Facts;
-use super::remembered::{Name, Remembered, Weigh};
+use super::remembered::{Kept, Name, Of, Remembered};
 use super::replicas::Replicas;
 use super::source::Source;
 use crate::access::{Action, Verdict, decide, of_canvas};
@@ -28,6 +29,7 @@ const PROBES: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Records {
     remembered: Remembered<Known>,
+    epochs: Epochs,
     facts: Facts,
 }
 
@@ -120,17 +122,47 @@ impl<'de> Deserialize<'de> for Known {
     }
 }
 
-impl Weigh for Known {
+impl Kept for Known {
     /// The record, its index, and the description that is made of it.
     fn weight(&self) -> u64 {
         3 * self.weight
+    }
+
+    /// Whatever is made of the record and its images has a version in its key.
+    fn begin(&mut self, epoch: Epoch) {
+        let Record { version, canvases, thumbnail, .. } = &mut self.record;
+        let pages = canvases.iter_mut().filter_map(|canvas| canvas.image.as_mut());
+        let versions = pages.chain(thumbnail).filter_map(|image| image.version.as_mut());
+        versions.chain([version]).for_each(|version| epoch.stamp(version));
     }
 }
 
 impl Records {
     /// Records that outlive a restart in `store`.
-    pub fn new(store: Arc<dyn Store>, replicas: Replicas, facts: Facts, clock: Arc<dyn Clock>) -> Self {
-        Self { remembered: Remembered::new("record", IN_MEMORY, store, replicas, clock), facts }
+    pub fn new(
+        (store, epochs): (Arc<dyn Store>, Epochs),
+        replicas: Replicas,
+        facts: Facts,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let kept = (store, epochs.clone());
+        let remembered = Remembered::new(("record", Of::Item), IN_MEMORY, kept, replicas, clock);
+        Self { remembered, epochs, facts }
+    }
+
+    /// What was purged until now of what an item depends on.
+    pub(super) fn mark(&self, source: &Source, item: &ItemId) -> Mark {
+        self.epochs.mark(&source.name, item.as_str())
+    }
+
+    /// All purges.
+    pub(super) fn epochs(&self) -> &Epochs {
+        &self.epochs
+    }
+
+    /// What was told of one item or of all of a source, and in which memory; see [`Remembered::drop_told`].
+    pub(super) fn told(&self) -> &Remembered<Known> {
+        &self.remembered
     }
 
     /// The description of an item. While its source does not answer, an older one is told.

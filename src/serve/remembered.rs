@@ -14,16 +14,17 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+use super::epochs::{Epoch, Epochs, Mark};
 use super::flight::Flights;
 use super::metrics;
-use super::replicas::{HELD, Replicas, Turn};
+use super::replicas::{Gone, HELD, Replicas, Turn};
 use super::source::Source;
 use super::{Earlier, ServeError};
 use crate::access::{Action, Verdict, decide};
 use crate::adapter::Heard;
 use crate::adapter::record::Access;
 use crate::clock::Clock;
-use crate::store::{Key, Store};
+use crate::store::{Key, LISTS, Store};
 
 /// How long "there is nothing" and "that makes no sense" are believed, unless an answer is good for less.
 const REFUSED: Duration = Duration::from_secs(30);
@@ -38,22 +39,45 @@ const THINKING: Duration = Duration::from_secs(10 * 60);
 /// that a restart while a source is away loses nothing.
 pub(super) struct Remembered<V> {
     kind: &'static str,
+    of: Of,
     memory: Arc<Cache<Name, State<V>, ByWeight>>,
-    flights: Flights<Name, Told<V>>,
+    flights: Flights<(Name, Mark), Told<V>>,
     /// Calls those who wait: something is told before the source has ended.
     news: Arc<Notify>,
     store: Arc<dyn Store>,
+    epochs: Epochs,
     replicas: Replicas,
     clock: Arc<dyn Clock>,
 }
 
-/// Something that is kept by what it weighs, in bytes, roughly.
-pub(super) trait Weigh {
+/// What an answer tells of, and with what it is purged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    /// One item, whose id was asked for.
+    Item,
+    /// Many.
+    Lists,
+}
+
+/// Something that is kept.
+pub(super) trait Kept {
+    /// What it weighs, in bytes, roughly.
     fn weight(&self) -> u64;
+
+    /// Gives it the versions of an epoch, where it has any.
+    fn begin(&mut self, _: Epoch) {}
 }
 
 /// A source, and an id there.
 pub(super) type Name = (String, String);
+
+/// What was asked, and what had been purged by then.
+#[derive(Clone, Debug)]
+struct Question {
+    name: Name,
+    mark: Mark,
+    epoch: Epoch,
+}
 
 /// An answer, and when it was given.
 struct Told<V> {
@@ -77,13 +101,13 @@ struct Written<V> {
 
 impl<V> Remembered<V>
 where
-    V: Weigh + Serialize + DeserializeOwned + Send + Sync + 'static,
+    V: Kept + Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     /// Answers called `kind` in keys and logs, in memory up to `weight` bytes.
     pub(super) fn new(
-        kind: &'static str,
+        (kind, of): (&'static str, Of),
         weight: u64,
-        store: Arc<dyn Store>,
+        (store, epochs): (Arc<dyn Store>, Epochs),
         replicas: Replicas,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -91,7 +115,8 @@ where
         const USUAL: u64 = 4096;
         let usual = usize::try_from(weight / USUAL).unwrap_or(usize::MAX);
         let memory = Arc::new(Cache::with_weighter(usual, weight, ByWeight));
-        Self { kind, memory, flights: Flights::default(), news: Arc::default(), store, replicas, clock }
+        let (flights, news) = (Flights::default(), Arc::default());
+        Self { kind, of, memory, flights, news, store, epochs, replicas, clock }
     }
 
     /// The answer for `id`: remembered, or else what `ask` brings. Of many who want it, one asks. What is heard on
@@ -112,11 +137,16 @@ where
         {
             return Ok(told.value);
         }
-        let (this, asked, flown, heard) = (self.clone(), Arc::clone(source), name.clone(), Heard::default());
+        let (this, asked, heard) = (self.clone(), Arc::clone(source), Heard::default());
         let ask = ask(heard.clone());
-        let flight = self
-            .flights
-            .join(name.clone(), move || async move { this.renew(&asked, flown, heard, ask).await });
+        // Who asks after a purge does not wait for what was asked before.
+        let mark = self.epochs.mark(&source.name, self.item(id));
+        let flown = name.clone();
+        let work = move || async move {
+            let epoch = this.epochs.of(&asked.name, this.item(&flown.1)).await;
+            this.renew(&asked, &Question { name: flown, mark, epoch }, heard, ask).await
+        };
+        let flight = self.flights.join((name.clone(), mark), work);
         let mut flight = pin!(flight);
         loop {
             let mut news = pin!(self.news.notified());
@@ -155,14 +185,14 @@ where
     async fn renew(
         &self,
         source: &Source,
-        name: Name,
+        question: &Question,
         heard: Heard,
         ask: impl Future<Output = Result<V, ServeError>>,
     ) -> Result<Told<V>, ServeError> {
         let now = self.clock.now();
-        let mut earlier = self.earlier(source, &name).await;
+        let mut earlier = self.earlier(source, question).await;
         if let Some(told) = earlier.clone().filter(|told| told.age(now) < source.record_ttl) {
-            self.memory.insert(name, State::Told(told.clone()));
+            self.remember(question, State::Told(told.clone()));
             return Ok(told);
         }
         earlier.take_if(|told| told.age(now) >= good(source));
@@ -170,12 +200,12 @@ where
         let _lock = match earlier {
             None if source.record_ttl > HELD => {
                 let fresh = || async {
-                    let told = self.written(source, &name.1).await?;
+                    let told = self.written(source, question).await?;
                     (told.age(self.clock.now()) < source.record_ttl).then_some(told)
                 };
-                match self.replicas.turn(&self.key(source, &name.1), fresh).await {
+                match self.replicas.turn(&self.key(source, question), fresh).await {
                     Turn::Done(told) => {
-                        self.memory.insert(name, State::Told(told.clone()));
+                        self.remember(question, State::Told(told.clone()));
                         return Ok(told);
                     }
                     Turn::Ours(lock) => Some(lock),
@@ -184,13 +214,14 @@ where
             // An answer that is over sooner than a lock is not worth waiting for.
             _ => None,
         };
-        let outcome = self.ask(source, &name, earlier.as_ref(), &heard, ask).await;
+        let outcome = self.ask(source, question, earlier.as_ref(), &heard, ask).await;
         let label = if outcome.is_ok() { "ok" } else { "error" };
         let told = match outcome {
-            Ok(value) => {
+            Ok(mut value) => {
+                value.begin(question.epoch);
                 let told = Told { value: Arc::new(value), at: now };
-                self.write(source, &name.1, &told).await;
-                self.memory.insert(name, State::Told(told.clone()));
+                self.write(source, question, &told).await;
+                self.remember(question, State::Told(told.clone()));
                 Ok(told)
             }
             Err(error) => {
@@ -198,10 +229,10 @@ where
                 if let (ServeError::Unreadable { earlier: Earlier::Kept, .. }, Some(told)) =
                     (&error, &earlier)
                 {
-                    self.write(source, &name.1, told).await;
+                    self.write(source, question, told).await;
                 }
                 earlier.take_if(|_| heard.access() > Some(Access::Open));
-                self.instead(source, name, earlier, error).await
+                self.instead(source, question, earlier, error).await
             }
         };
         ::metrics::counter!(metrics::ASKED, "source" => source.name.clone(), "kind" => self.kind, "outcome" => label)
@@ -210,14 +241,14 @@ where
     }
 
     /// The last answer, which may have been given to another replica.
-    async fn earlier(&self, source: &Source, name: &Name) -> Option<Told<V>> {
-        match self.memory.get(name) {
+    async fn earlier(&self, source: &Source, question: &Question) -> Option<Told<V>> {
+        match self.memory.get(&question.name) {
             Some(State::Told(told) | State::StandIn(told, _)) if self.replicas.is_alone() => Some(told),
             Some(State::Told(told) | State::StandIn(told, _)) => {
-                let theirs = self.written(source, &name.1).await;
+                let theirs = self.written(source, question).await;
                 theirs.filter(|theirs| theirs.at > told.at).or(Some(told))
             }
-            Some(State::Refused(..)) | None => self.written(source, &name.1).await,
+            Some(State::Refused(..)) | None => self.written(source, question).await,
         }
     }
 
@@ -225,7 +256,7 @@ where
     async fn ask(
         &self,
         source: &Source,
-        name: &Name,
+        question: &Question,
         earlier: Option<&Told<V>>,
         heard: &Heard,
         ask: impl Future<Output = Result<V, ServeError>>,
@@ -235,18 +266,18 @@ where
             tokio::select! {
                 biased;
                 access = heard.stricter(Access::Open) => {
-                    self.withdraw(source, name, access).await;
+                    self.withdraw(source, question, access).await;
                     break;
                 }
                 outcome = &mut ask => {
                     // The word and a failure may come at once.
                     if heard.access() > Some(Access::Open) {
-                        self.forget(source, &name.1).await;
+                        self.retract(source, question).await;
                     }
                     return outcome;
                 }
                 () = &mut patience, if !patience.is_elapsed() => {
-                    self.stand_in(source, name.clone(), told, THINKING, &"no answer yet");
+                    self.stand_in(source, question, told, THINKING, &"no answer yet");
                 }
             }
         }
@@ -255,25 +286,33 @@ where
 
     /// An earlier answer may have been told to more people than may see it now. Nobody waits to hear that there is
     /// nothing for them; who may hear more waits for it.
-    async fn withdraw(&self, source: &Source, name: &Name, access: Access) {
+    async fn withdraw(&self, source: &Source, question: &Question, access: Access) {
+        let name = &question.name;
         match decide(access, Action::Describe) {
             Verdict::Missing => {
                 let error = ServeError::NotFound { kind: "item", id: name.1.clone() };
-                self.memory.insert(name.clone(), State::Refused(error, self.clock.now() + THINKING));
+                self.remember(question, State::Refused(error, self.clock.now() + THINKING));
                 self.news.notify_waiters();
             }
             Verdict::Allowed | Verdict::NeedsLogin => _ = self.memory.remove(name),
         }
-        self.forget(source, &name.1).await;
+        self.retract(source, question).await;
     }
 
     /// Tells an earlier answer for a while.
-    fn stand_in(&self, source: &Source, name: Name, told: &Told<V>, period: Duration, reason: &dyn Display) {
+    fn stand_in(
+        &self,
+        source: &Source,
+        question: &Question,
+        told: &Told<V>,
+        period: Duration,
+        reason: &dyn Display,
+    ) {
         let now = self.clock.now();
-        let (kind, age_s) = (self.kind, told.age(now).as_secs());
+        let (kind, age_s, id) = (self.kind, told.age(now).as_secs(), &question.name.1);
         ::metrics::counter!(metrics::STALE, "source" => source.name.clone()).increment(1);
-        tracing::warn!(source = %source.name, id = name.1, age_s, error = %reason, "an older {kind} stands in");
-        self.memory.insert(name, State::StandIn(told.clone(), now + period));
+        tracing::warn!(source = %source.name, id, age_s, error = %reason, "an older {kind} stands in");
+        self.remember(question, State::StandIn(told.clone(), now + period));
         self.news.notify_waiters();
     }
 
@@ -281,13 +320,13 @@ where
     async fn instead(
         &self,
         source: &Source,
-        name: Name,
+        question: &Question,
         earlier: Option<Told<V>>,
         error: ServeError,
     ) -> Result<Told<V>, ServeError> {
-        let now = self.clock.now();
+        let (now, was_told) = (self.clock.now(), earlier.is_some());
         if let Some(told) = earlier.filter(|_| error.is_temporary()) {
-            self.stand_in(source, name, &told, PAUSE, &error);
+            self.stand_in(source, question, &told, PAUSE, &error);
             return Ok(told);
         }
         match error {
@@ -296,35 +335,75 @@ where
             | ServeError::Unreachable { .. }
             | ServeError::Timeout { .. }
             | ServeError::Unreadable { earlier: Earlier::Kept, .. } => {}
-            _ => self.forget(source, &name.1).await,
+            _ if was_told => self.retract(source, question).await,
+            _ => self.forget(source, question).await,
         }
-        self.memory.remove(&name);
+        self.memory.remove(&question.name);
         if matches!(
             error,
             ServeError::NotFound { .. } | ServeError::BadAnswer { .. } | ServeError::Unreadable { .. }
         ) {
-            tracing::debug!(source = %source.name, id = name.1, %error, "no {}", self.kind);
-            self.memory.insert(name, State::Refused(error.clone(), now + REFUSED.min(source.record_ttl)));
+            tracing::debug!(source = %source.name, id = question.name.1, %error, "no {}", self.kind);
+            self.remember(question, State::Refused(error.clone(), now + REFUSED.min(source.record_ttl)));
         }
         Err(error)
     }
 
-    async fn forget(&self, source: &Source, id: &str) {
-        let key = self.key(source, id);
+    /// Forgets what must not be told any more, and has the others forget it: after it is gone from where they look.
+    async fn retract(&self, source: &Source, question: &Question) {
+        self.forget(source, question).await;
+        let (source, id) = question.name.clone();
+        self.replicas.tell(Gone { kind: self.kind, source, id });
+    }
+
+    async fn forget(&self, source: &Source, question: &Question) {
+        let key = self.key(source, question);
         if let Err(error) = self.store.remove(&key).await {
             tracing::debug!(%error, "`{key}` is gone but cannot be removed");
         }
     }
 
-    async fn written(&self, source: &Source, id: &str) -> Option<Told<V>> {
-        let bytes = self.store.get(&self.key(source, id)).await.ok().flatten()?;
+    /// Keeps what will be told, unless it was purged since it was asked for.
+    fn remember(&self, Question { name, mark, .. }: &Question, state: State<V>) {
+        let (source, item) = (&name.0, self.item(&name.1));
+        self.epochs.unless_purged(source, item, *mark, || self.memory.insert(name.clone(), state));
+    }
+
+    /// Forgets what was told by a source, of one item or of all, to be called while an epoch turns; how much that was.
+    /// What is in the store belongs to the epoch that ends.
+    pub(super) fn drop_told(&self, source: &str, item: Option<&str>) -> u64 {
+        let before = self.memory.len();
+        match (self.of, item) {
+            (Of::Item, Some(item)) => _ = self.memory.remove(&(source.to_owned(), item.to_owned())),
+            (Of::Item, None) | (Of::Lists, _) => self.memory.retain(|(name, _), _| name != source),
+        }
+        before.saturating_sub(self.memory.len()) as u64
+    }
+
+    /// Forgets one answer, as another replica says that heard it is void.
+    pub(super) fn drop_one(&self, source: &str, id: &str) {
+        self.memory.remove(&(source.to_owned(), id.to_owned()));
+    }
+
+    /// What its answers are called.
+    pub(super) fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// Forgets everything that was told.
+    pub(super) fn drop_all_told(&self) {
+        self.memory.clear();
+    }
+
+    async fn written(&self, source: &Source, question: &Question) -> Option<Told<V>> {
+        let bytes = self.store.get(&self.key(source, question)).await.ok().flatten()?;
         let Written { at, value } = serde_json::from_slice(&bytes).ok()?;
         Some(Told { value: Arc::new(value), at })
     }
 
     /// A store that fails costs one question more after the next restart.
-    async fn write(&self, source: &Source, id: &str, told: &Told<V>) {
-        let key = self.key(source, id);
+    async fn write(&self, source: &Source, question: &Question, told: &Told<V>) {
+        let key = self.key(source, question);
         let written = Written { at: told.at, value: &*told.value };
         if let Ok(json) = serde_json::to_vec(&written)
             && let Err(error) = self.store.put(&key, Bytes::from(json), good(source)).await
@@ -333,8 +412,17 @@ where
         }
     }
 
-    fn key(&self, source: &Source, id: &str) -> Key {
-        Key::new([self.kind, &source.name, &source.identity, id])
+    /// The item that an answer belongs to.
+    fn item<'a>(&self, id: &'a str) -> &'a str {
+        match self.of {
+            Of::Item => id,
+            Of::Lists => LISTS,
+        }
+    }
+
+    fn key(&self, source: &Source, Question { name, epoch, .. }: &Question) -> Key {
+        let id = &name.1;
+        Key::new([self.kind, &source.name, &source.identity, self.item(id), id, &epoch.to_string()])
     }
 }
 
@@ -370,10 +458,12 @@ impl<V> Clone for Remembered<V> {
     fn clone(&self) -> Self {
         Self {
             kind: self.kind,
+            of: self.of,
             memory: Arc::clone(&self.memory),
             flights: self.flights.clone(),
             news: Arc::clone(&self.news),
             store: Arc::clone(&self.store),
+            epochs: self.epochs.clone(),
             replicas: self.replicas.clone(),
             clock: Arc::clone(&self.clock),
         }
@@ -389,7 +479,7 @@ impl<V> Debug for Remembered<V> {
 #[derive(Clone, Debug)]
 struct ByWeight;
 
-impl<V: Weigh> Weighter<Name, State<V>> for ByWeight {
+impl<V: Kept> Weighter<Name, State<V>> for ByWeight {
     fn weight(&self, name: &Name, state: &State<V>) -> u64 {
         /// A name, an error or a pointer with what the cache adds to it.
         const SMALL: u64 = 256;

@@ -3,11 +3,12 @@
 //! It saves work and guards nothing: whoever cannot have the lock, or hear of it, works all the same.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use super::metrics;
@@ -22,10 +23,29 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
+/// Words to the others that wait to be said; what is more is heard when it is asked for anew.
+const WORDS: usize = 256;
+
 /// All gateways in front of the same sources.
 #[derive(Clone, Debug)]
 pub struct Replicas {
-    locks: Option<Arc<dyn Store>>,
+    others: Option<Others>,
+}
+
+#[derive(Clone, Debug)]
+struct Others {
+    locks: Arc<dyn Store>,
+    words: mpsc::Sender<Gone>,
+    said: Arc<Mutex<Option<mpsc::Receiver<Gone>>>>,
+}
+
+/// What was told before and must not be told any more, as its source says.
+#[derive(Debug)]
+pub(super) struct Gone {
+    /// What kind of answer.
+    pub(super) kind: &'static str,
+    pub(super) source: String,
+    pub(super) id: String,
 }
 
 /// Who does it.
@@ -48,17 +68,30 @@ struct Held {
 impl Replicas {
     /// There is no other gateway.
     pub fn none() -> Self {
-        Self { locks: None }
+        Self { others: None }
     }
 
     /// Those that use this store.
     pub fn sharing(locks: Arc<dyn Store>) -> Self {
-        Self { locks: Some(locks) }
+        let (words, said) = mpsc::channel(WORDS);
+        Self { others: Some(Others { locks, words, said: Arc::new(Mutex::new(Some(said))) }) }
     }
 
     /// Whether there is no other.
     pub(super) fn is_alone(&self) -> bool {
-        self.locks.is_none()
+        self.others.is_none()
+    }
+
+    /// Has the others forget what they were told. Nobody waits for that, and at worst they learn of it by themselves.
+    pub(super) fn tell(&self, gone: Gone) {
+        if let Some(others) = &self.others {
+            _ = others.words.try_send(gone);
+        }
+    }
+
+    /// What is to be said to the others, for the one who can; it is there once.
+    pub(super) fn said(&self) -> Option<mpsc::Receiver<Gone>> {
+        self.others.as_ref()?.said.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Waits while another replica makes what belongs under `key`; `look` is where it will be found.
@@ -66,7 +99,7 @@ impl Replicas {
     where
         F: Future<Output = Option<V>>,
     {
-        let Some(locks) = &self.locks else { return Turn::Ours(Lock(None)) };
+        let Some(Others { locks, .. }) = &self.others else { return Turn::Ours(Lock(None)) };
         let lock = Key::new(["lock", key.as_str()]);
         let (begun, mut pause) = (Instant::now(), FIRST_PAUSE);
         loop {
@@ -104,8 +137,6 @@ impl Drop for Lock {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use tokio::task::yield_now;
 
     use super::*;

@@ -10,6 +10,7 @@ use super::present::Defaults;
 use crate::adapter::Adapter;
 use crate::adapter::record::MediaId;
 use crate::imaging::Page;
+use crate::store::Key;
 
 /// A system behind the gateway, with what its settings say of it.
 #[derive(Debug)]
@@ -36,6 +37,13 @@ impl Source {
     /// What is drawn of a file, should it be a PDF.
     pub(super) fn page(&self, media: &MediaId) -> Page {
         Page { number: media.page(), dpi: self.image.pdf_dpi }
+    }
+
+    /// Where something is kept that was made of a file: with the item that the file belongs to.
+    pub(super) fn key(&self, kind: &str, media: &MediaId, version: &str) -> Key {
+        let item = self.adapter.item_of(media);
+        let item = item.as_ref().map_or(media.as_str(), |item| item.as_str());
+        Key::new([kind, &self.name, &self.identity, item, media.as_str(), version])
     }
 }
 

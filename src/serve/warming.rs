@@ -27,7 +27,7 @@ use crate::iiif::image::region::Region;
 use crate::iiif::image::request::ImageRequest;
 use crate::iiif::image::rotation::Rotation;
 use crate::iiif::image::size::{Form, Size};
-use crate::store::{Key, StoreError};
+use crate::store::{Claim, Key, StoreError};
 
 /// How often a source is asked once more that said when to come again.
 const AGAIN: usize = 3;
@@ -59,6 +59,8 @@ pub struct Means {
     pub originals: Originals,
     /// Pyramids.
     pub pyramids: Pyramids,
+    /// Keeps those away who want to change the cache alone.
+    pub claim: Claim,
 }
 
 /// What became of an item.

@@ -14,7 +14,7 @@ use super::index::Name;
 use super::metrics::{self, Outcome};
 use super::seldom::Seldom;
 use super::shelf::{Shelf, Sync, Tenure};
-use super::{Found, Key, Store, StoreError, blocking};
+use super::{Dropped, Found, Key, Scope, Store, StoreError, blocking};
 use crate::clock::Clock;
 
 /// A value larger than one in so many parts of the store would push out too much else.
@@ -95,6 +95,11 @@ impl Disk {
 #[async_trait]
 impl Store for Disk {
     async fn look(&self, key: &Key) -> Result<Option<Found>, StoreError> {
+        // What is not there is told without a thread.
+        if self.inner.shelf.find(Name::of(key)).is_none() {
+            metrics::request(self.inner.name, Outcome::Miss);
+            return Ok(None);
+        }
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
         blocking(move || inner.look(&key)).await
     }
@@ -137,6 +142,11 @@ impl Store for Disk {
             Ok(inner.shelf.find(Name::of(key)).is_some())
         })
         .await
+    }
+
+    async fn purge(&self, scope: &Scope) -> Result<Dropped, StoreError> {
+        let (inner, scope) = (Arc::clone(&self.inner), scope.clone());
+        blocking(move || Ok(inner.shelf.purge(&scope))).await
     }
 }
 
@@ -199,10 +209,10 @@ impl Inner {
 
     fn write(&self, name: Name, key: &Key, value: &Bytes, ttl: Duration) -> Result<(), StoreError> {
         let end = self.clock.now().checked_add(ttl).unwrap_or_else(end_of_time);
-        let mut draft = self.shelf.draft()?;
+        let mut draft = self.shelf.draft(name)?;
         draft.write(&entry::head(key, value, end))?;
         draft.write(value)?;
-        draft.shelve(name, Sync::None).map(drop)
+        draft.shelve(Sync::None).map(drop)
     }
 
     /// Once a minute: whoever asked goes on without the store, and hears nothing.

@@ -15,7 +15,7 @@ use tracing::warn;
 use super::index::Name;
 use super::metrics::{self, Outcome};
 use super::shelf::{self, Pin, Shelf, Sync, Tenure};
-use super::{Key, StoreError, blocking};
+use super::{Dropped, Key, Scope, StoreError, blocking};
 
 /// Bytes that are worth a glance: each thread keeps so much memory for it.
 const GLANCE: usize = 256 << 10;
@@ -194,9 +194,9 @@ impl Files {
 
     /// Begins the file that shall stand under a key; nobody sees it before [`Draft::commit`].
     pub async fn create(&self, key: &Key) -> Result<Draft, StoreError> {
-        let shelf = Arc::clone(&self.shelf);
-        let draft = blocking(move || shelf.draft()).await?;
-        Ok(Draft { files: self.clone(), name: Name::of(key), draft: Some(draft), waiting: BytesMut::new() })
+        let (shelf, name) = (Arc::clone(&self.shelf), Name::of(key));
+        let draft = blocking(move || shelf.draft(name)).await?;
+        Ok(Draft { files: self.clone(), draft: Some(draft), waiting: BytesMut::new() })
     }
 
     /// Forgets the file under a key; who has it open can read on.
@@ -208,13 +208,18 @@ impl Files {
         })
         .await
     }
+
+    /// Drops all that belongs to a scope; who has a file of it open can read on.
+    pub async fn purge(&self, scope: &Scope) -> Result<Dropped, StoreError> {
+        let (shelf, scope) = (Arc::clone(&self.shelf), scope.clone());
+        blocking(move || Ok(shelf.purge(&scope))).await
+    }
 }
 
 /// A file that is being written. Dropped before [`Draft::commit`], it is gone; so it is after an
 /// error and after an [`Draft::append`] that was not awaited to its end.
 pub struct Draft {
     files: Files,
-    name: Name,
     draft: Option<shelf::Draft>,
     waiting: BytesMut,
 }
@@ -240,14 +245,15 @@ impl Draft {
         Ok(())
     }
 
-    /// Makes the file visible under its key, in place of an older one, and opens it.
+    /// Makes the file visible under its key, in place of an older one, and opens it. One that was purged in the
+    /// meantime is open and not visible.
     pub async fn commit(mut self) -> Result<File, StoreError> {
         self.flush().await?;
         let draft = self.draft.take().ok_or(StoreError::Interrupted)?;
-        let (files, name) = (self.files.clone(), self.name);
+        let files = self.files.clone();
         blocking(move || {
             let bytes = draft.bytes();
-            let (file, pin) = draft.shelve(name, Sync::Full)?;
+            let (file, pin) = draft.shelve(Sync::Full)?;
             metrics::request(files.name, Outcome::Stored);
             Ok(File { open: Arc::new(Open { file, bytes, _pin: pin }) })
         })

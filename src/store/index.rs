@@ -1,15 +1,15 @@
 //! What a shelf holds: which files, how large, and which was used last.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::Key;
+use super::scope::owners;
+use super::{Key, Scope};
 
 /// The files of a shelf. All its parts agree at any time.
-#[derive(Default)]
 pub(super) struct Index {
     pub(super) slots: HashMap<Name, Slot>,
     /// Least recently used first. Numbers only grow; files found at start have those below zero.
@@ -19,6 +19,10 @@ pub(super) struct Index {
     pub(super) bytes: u64,
     /// Bytes of drafts, which take room as well.
     pub(super) drafted: u64,
+    /// Drafts that will get their name, by the number they began with.
+    pub(super) drafts: HashMap<i64, Name>,
+    /// What was purged before all files were found that were there at the start; `None` from then on.
+    pub(super) unwelcome: Option<Vec<Arc<Owners>>>,
 }
 
 /// What file systems give out at least: a file of a few bytes takes as much of the disk.
@@ -47,6 +51,19 @@ impl Slot {
 }
 
 impl Index {
+    /// Of a folder that nobody has looked through yet.
+    pub(super) fn new() -> Self {
+        Self {
+            slots: HashMap::new(),
+            order: BTreeMap::new(),
+            last: 0,
+            bytes: 0,
+            drafted: 0,
+            drafts: HashMap::new(),
+            unwelcome: Some(Vec::new()),
+        }
+    }
+
     pub(super) fn insert(&mut self, name: Name, slot: Slot) {
         self.bytes += slot.room();
         self.order.insert(slot.order, name);
@@ -75,13 +92,50 @@ impl Index {
     }
 }
 
-/// The hash of a key.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+/// Hashes of a key: of all of it, of the source and of the item that it belongs to. Who knows these two finds all that
+/// belongs to them without a look into any file. Two sources or items of the same hash are dropped together, which costs
+/// time; two keys of the same hash are told apart by who reads the file, or never come to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Name([u8; 32]);
+
+/// How many bytes of a name are the hash of the whole key; of the source; the rest is of the item.
+const WHOLE: usize = 20;
+const SOURCE: usize = 4;
+const ITEM: usize = 8;
+
+/// A [`Scope`] as names know it.
+pub(super) struct Owners {
+    source: [u8; SOURCE],
+    items: Option<HashSet<[u8; ITEM]>>,
+}
+
+fn hash<const N: usize>(text: &str) -> [u8; N] {
+    let mut short = [0; N];
+    short.copy_from_slice(&Sha256::digest(text)[..N]);
+    short
+}
+
+impl Owners {
+    pub(super) fn of(scope: &Scope) -> Self {
+        let (source, items) = scope.parts();
+        let items = items.map(|items| items.iter().map(|item| hash(item)).collect());
+        Self { source: hash(source), items }
+    }
+
+    pub(super) fn own(&self, name: &Name) -> bool {
+        let (source, item) = name.0[WHOLE..].split_at(SOURCE);
+        source == self.source && self.items.as_ref().is_none_or(|items| items.contains(item))
+    }
+}
 
 impl Name {
     pub(super) fn of(key: &Key) -> Self {
-        Self(Sha256::digest(key.as_str()).into())
+        let (source, item) = owners(key.as_str());
+        let mut name = [0; WHOLE + SOURCE + ITEM];
+        name[..WHOLE].copy_from_slice(&hash::<WHOLE>(key.as_str()));
+        name[WHOLE..WHOLE + SOURCE].copy_from_slice(&hash::<SOURCE>(source));
+        name[WHOLE + SOURCE..].copy_from_slice(&hash::<ITEM>(item));
+        Self(name)
     }
 
     /// A number below `count` that is the same for the same key.

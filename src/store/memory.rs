@@ -1,6 +1,7 @@
 //! A store in memory, bounded in bytes.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,7 +11,7 @@ use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 use tokio::time::Instant;
 
 use super::metrics::{self, Outcome};
-use super::{Found, Key, Store, StoreError};
+use super::{Dropped, Found, Key, Scope, Store, StoreError};
 
 /// What an entry costs beside its key and value: the cache's own tables, roughly.
 const OVERHEAD: usize = 128;
@@ -74,6 +75,21 @@ impl Memory {
             None => drop(self.cache.remove(key)),
         }
         self.tell_bytes();
+    }
+
+    /// Drops all that belongs to a scope, at once.
+    pub fn purge_now(&self, scope: &Scope) -> Dropped {
+        let (entries, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
+        self.cache.retain(|key, held| {
+            let goes = scope.holds(key.as_str());
+            if goes {
+                entries.fetch_add(1, Ordering::Relaxed);
+                bytes.fetch_add(held.value.len() as u64, Ordering::Relaxed);
+            }
+            !goes
+        });
+        self.tell_bytes();
+        Dropped { entries: entries.into_inner(), bytes: bytes.into_inner() }
     }
 
     /// The entry, unless it is too large or already over.
@@ -144,6 +160,10 @@ impl Store for Memory {
         };
         self.tell_bytes();
         Ok(placed)
+    }
+
+    async fn purge(&self, scope: &Scope) -> Result<Dropped, StoreError> {
+        Ok(self.purge_now(scope))
     }
 }
 

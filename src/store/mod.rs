@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::units;
 
+mod claim;
 mod disk;
 mod entry;
 mod files;
@@ -23,16 +24,19 @@ mod index;
 mod memory;
 pub mod metrics;
 pub mod redis;
+mod scope;
 mod seldom;
 mod shelf;
 #[cfg(test)]
 mod suite;
 mod tiered;
 
+pub use claim::Claim;
 pub use disk::Disk;
 pub use files::{Draft, File, Files, Writer, glance, read};
 pub use memory::Memory;
 pub use redis::Redis;
+pub use scope::{Dropped, LISTS, Scope};
 pub use shelf::Tenure;
 pub use tiered::Tiered;
 
@@ -58,6 +62,9 @@ pub trait Store: Send + Sync + Debug + 'static {
     /// Keeps a value only if there is none: of two callers exactly one is told `true`.
     async fn put_new(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<bool, StoreError>;
 
+    /// Drops all that belongs to a scope, as far as it is there when this begins.
+    async fn purge(&self, scope: &Scope) -> Result<Dropped, StoreError>;
+
     /// The value.
     async fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
         Ok(self.look(key).await?.map(|found| found.value))
@@ -73,9 +80,10 @@ pub struct Found {
     pub left: Duration,
 }
 
-/// The name of an entry, made of parts: `{kind}/{source}/{item}/…`. Cloning it is cheap.
+/// The name of an entry, made of parts: `{kind}/{source}/{identity}/{item}/…`. Cloning it is cheap.
 ///
-/// A slash within a part is written `%2F`, so that other parts never make the same key.
+/// A slash within a part is written `%2F`, so that other parts never make the same key. Whatever belongs to an item has
+/// it in this place, and one more part at least, so that all of it is found again: see [`Scope`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Key(Arc<str>);

@@ -1,6 +1,6 @@
 //! A folder of files with a budget of bytes: what [`super::Disk`] and [`super::Files`] have in common.
 //!
-//! A file lies at `ab/cdef….LENGTH`: the hash of its key, in folders by its first two digits, and its
+//! A file lies at `ab/cdef….LENGTH`: its name, which is made of hashes of its key, in folders by its first two digits, and its
 //! length. A new file is written under `drafts/` and gets its name when it is complete, so that a
 //! process that is killed leaves either a whole file or a draft, and such drafts are removed at start. A
 //! file whose length is not the one in its name is not what was written, and goes too.
@@ -24,8 +24,8 @@ use std::time::SystemTime;
 use tempfile::NamedTempFile;
 use tracing::{info, warn};
 
-use super::index::{Index, Name, Slot};
-use super::{StoreError, metrics};
+use super::index::{Index, Name, Owners, Slot};
+use super::{Dropped, Scope, StoreError, metrics};
 
 const DRAFTS: &str = "drafts";
 
@@ -63,7 +63,8 @@ impl Shelf {
         let drafts = dir.join(DRAFTS);
         fs::create_dir_all(&drafts).map_err(StoreError::io("create", &drafts))?;
         clear(&drafts).map_err(StoreError::io("clear", &drafts))?;
-        let room = Arc::new(Room { name, dir: dir.to_owned(), budget, tenure, index: Mutex::default() });
+        let index = Mutex::new(Index::new());
+        let room = Arc::new(Room { name, dir: dir.to_owned(), budget, tenure, index });
         let scanned = Arc::clone(&room);
         let scan = thread::Builder::new()
             .name(format!("scan {name}"))
@@ -116,8 +117,31 @@ impl Shelf {
         self.room.drop_file(&mut self.room.lock(), name);
     }
 
-    /// Begins a new file.
-    pub(super) fn draft(&self) -> Result<Draft, StoreError> {
+    /// Drops all that belongs to a scope, what is still to be found at the start too, and what another process left of
+    /// which nobody here knows: so the folder is looked through, not the index. A draft of it gets no name any more.
+    pub(super) fn purge(&self, scope: &Scope) -> Dropped {
+        let owners = Arc::new(Owners::of(scope));
+        {
+            let mut index = self.room.lock();
+            index.drafts.retain(|_, name| !owners.own(name));
+            if let Some(unwelcome) = &mut index.unwelcome {
+                unwelcome.push(Arc::clone(&owners));
+            }
+        }
+        let mut dropped = Dropped::default();
+        for folder in subfolders(&self.room.dir) {
+            let entries = fs::read_dir(self.room.dir.join(&folder)).into_iter().flatten().flatten();
+            let files = entries.filter_map(|entry| Name::parse(&folder, entry.file_name().to_str()?));
+            for (name, bytes) in files.filter(|(name, _)| owners.own(name)) {
+                self.room.drop_found(name, bytes);
+                dropped += Dropped { entries: 1, bytes };
+            }
+        }
+        dropped
+    }
+
+    /// Begins the file that shall have this name.
+    pub(super) fn draft(&self, name: Name) -> Result<Draft, StoreError> {
         let drafts = self.room.dir.join(DRAFTS);
         loop {
             let file = NamedTempFile::new_in(&drafts).map_err(StoreError::io("write", &drafts))?;
@@ -127,7 +151,11 @@ impl Shelf {
             if file.as_file().metadata().is_ok_and(|draft| draft.nlink() == 0) {
                 continue;
             }
-            return Ok(Draft { room: Arc::clone(&self.room), file: Some(file), bytes: 0 });
+            let mut index = self.room.lock();
+            let number = index.next();
+            index.drafts.insert(number, name);
+            drop(index);
+            return Ok(Draft { room: Arc::clone(&self.room), file: Some(file), name, number, bytes: 0 });
         }
     }
 
@@ -178,9 +206,13 @@ impl Room {
         found.sort_unstable_by_key(|(time, ..)| *time);
         let (count, before) = (found.len(), -(found.len() as i64) - 1);
         let mut index = self.lock();
+        let unwelcome = index.unwelcome.take().unwrap_or_default();
         for (order, (_, name, bytes)) in (before..).zip(found) {
             let known = index.slots.get(&name).map(|slot| (slot.bytes, slot.order));
             match known {
+                None if unwelcome.iter().any(|owners| owners.own(&name)) => {
+                    self.delete(&name.path(&self.dir, bytes));
+                }
                 None => index.insert(name, Slot::new(bytes, order)),
                 Some((other, _)) if other == bytes => {}
                 // Two processes wrote it: the later one counts.
@@ -240,6 +272,15 @@ impl Room {
             metrics::evicted(self.name);
         }
         metrics::bytes(self.name, index.bytes);
+    }
+
+    /// Drops a file that lies in the folder, whether or not it is known.
+    fn drop_found(&self, name: Name, bytes: u64) {
+        let mut index = self.lock();
+        match index.slots.get(&name) {
+            Some(slot) if slot.bytes == bytes => self.drop_file(&mut index, name),
+            _ => self.delete(&name.path(&self.dir, bytes)),
+        }
     }
 
     fn drop_file(&self, index: &mut Index, name: Name) {
@@ -325,6 +366,8 @@ impl Drop for Pin {
 pub(super) struct Draft {
     room: Arc<Room>,
     file: Option<NamedTempFile>,
+    name: Name,
+    number: i64,
     bytes: u64,
 }
 
@@ -360,8 +403,10 @@ impl Draft {
         file.write_all(bytes).map_err(StoreError::io("write", &self.room.dir))
     }
 
-    /// Gives the file its name, in place of the one that had it; it is open and pinned then.
-    pub(super) fn shelve(mut self, name: Name, sync: Sync) -> Result<(fs::File, Pin), StoreError> {
+    /// Gives the file its name, in place of the one that had it; it is open and pinned then. One that was purged while
+    /// it was written is open, for those who wait for it, and gone.
+    pub(super) fn shelve(mut self, sync: Sync) -> Result<(fs::File, Pin), StoreError> {
+        let name = self.name;
         let path = name.path(&self.room.dir, self.bytes);
         let failed = |source| StoreError::Io { doing: "write", path: path.clone(), source };
         let draft = self.file.take().ok_or(StoreError::Interrupted)?;
@@ -373,6 +418,9 @@ impl Draft {
             fs::create_dir_all(folder).map_err(failed)?;
         }
         let mut index = self.room.lock();
+        if index.drafts.remove(&self.number).is_none() {
+            return Ok((file, Pin { room: Arc::clone(&self.room), name, token: None }));
+        }
         draft.persist(&path).map_err(|error| failed(error.error))?;
         if let Some(old) = index.remove(name)
             && old.bytes != self.bytes
@@ -391,7 +439,9 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        self.room.lock().drafted -= self.bytes;
+        let mut index = self.room.lock();
+        index.drafted -= self.bytes;
+        index.drafts.remove(&self.number);
     }
 }
 
@@ -420,9 +470,9 @@ mod tests {
     }
 
     fn shelve(shelf: &Shelf, n: u8, bytes: usize) {
-        let mut draft = shelf.draft().unwrap();
+        let mut draft = shelf.draft(name(n)).unwrap();
         draft.write(&vec![n; bytes]).unwrap();
-        draft.shelve(name(n), Sync::None).unwrap();
+        draft.shelve(Sync::None).unwrap();
     }
 
     fn held(shelf: &Shelf) -> usize {
@@ -508,7 +558,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let shelf = open(dir.path(), 300);
         (1..=2).for_each(|n| shelve(&shelf, n, blocks(100)));
-        let mut draft = shelf.draft().unwrap();
+        let mut draft = shelf.draft(name(3)).unwrap();
         draft.write(&vec![0; blocks(150)]).unwrap();
         assert_eq!((present(&shelf), held(&shelf)), (vec![2], blocks(250)));
         drop(draft);
@@ -520,11 +570,64 @@ mod tests {
     fn a_draft_that_is_being_written_survives_the_start_of_another() {
         let dir = tempfile::tempdir().unwrap();
         let old = open(dir.path(), 1000);
-        let mut draft = old.draft().unwrap();
+        let mut draft = old.draft(name(1)).unwrap();
         draft.write(&[1; 100]).unwrap();
         let _new = open(dir.path(), 1000);
-        draft.shelve(name(1), Sync::None).unwrap();
+        draft.shelve(Sync::None).unwrap();
         assert_eq!(files(dir.path()), 1);
+    }
+
+    fn of(item: &str, n: u8) -> Name {
+        Name::of(&Key::new(["image", "maps", "", item, &n.to_string()]))
+    }
+
+    fn shelved(shelf: &Shelf, name: Name) -> Draft {
+        let mut draft = shelf.draft(name).unwrap();
+        draft.write(&[1; 100]).unwrap();
+        draft
+    }
+
+    #[test]
+    fn a_purge_finds_all_of_an_item_also_after_a_restart_and_what_is_being_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = open(dir.path(), 1000);
+        let put = |item, n| drop(shelved(&shelf, of(item, n)).shelve(Sync::None).unwrap());
+        (1..=3).for_each(|n| put("a", n));
+        put("b", 1);
+        let (late, other) = (shelved(&shelf, of("a", 4)), shelved(&shelf, of("b", 2)));
+        let purged = shelf.purge(&Scope::new("maps", Some("a")));
+        assert_eq!(purged, Dropped { entries: 3, bytes: 300 });
+        let (mut file, _pin) = late.shelve(Sync::None).unwrap();
+        let mut read = Vec::new();
+        io::Read::read_to_end(&mut file, &mut read).unwrap();
+        assert_eq!(read, [1; 100], "who waits for it can read it");
+        drop(other.shelve(Sync::None).unwrap());
+        assert_eq!((files(dir.path()), held(&shelf)), (2, blocks(2)));
+        assert_eq!(fs::read_dir(dir.path().join(DRAFTS)).unwrap().count(), 0);
+
+        let again = open(dir.path(), 1000);
+        // Left there by another process, which came later.
+        drop(shelved(&open_as(Tenure::Guest, dir.path(), 1000), of("b", 3)).shelve(Sync::None).unwrap());
+        assert_eq!(again.purge(&Scope::new("maps", Some("b"))), Dropped { entries: 3, bytes: 300 });
+        assert_eq!((files(dir.path()), held(&again)), (0, 0));
+    }
+
+    #[test]
+    fn what_is_purged_before_it_is_found_goes_when_it_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = open(dir.path(), 1000);
+        ["a", "b"].iter().for_each(|item| drop(shelved(&shelf, of(item, 1)).shelve(Sync::None).unwrap()));
+        drop(shelf);
+        let (index, tenure) = (Mutex::new(Index::new()), Tenure::Owner);
+        let room = Room { name: "test", dir: dir.path().to_owned(), budget: 1 << 20, tenure, index };
+        let shelf = Shelf { room: Arc::new(room), scan: Mutex::default() };
+        assert_eq!(shelf.purge(&Scope::new("maps", Some("a"))), Dropped { entries: 1, bytes: 100 });
+        // What the search came upon just before.
+        let path = of("a", 1).path(dir.path(), 100);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, [1; 100]).unwrap();
+        shelf.room.scan();
+        assert_eq!((files(dir.path()), shelf.room.lock().slots.contains_key(&of("b", 1))), (1, true));
     }
 
     #[test]
@@ -553,7 +656,7 @@ mod tests {
         assert_eq!(present(&guest), [1, 2]);
         shelve(&guest, 3, blocks(100));
         assert!(!guest.has_room(1));
-        let mut draft = guest.draft().unwrap();
+        let mut draft = guest.draft(name(4)).unwrap();
         let error = draft.write(&[0]).unwrap_err();
         assert!(matches!(error, StoreError::Full { .. }), "{error}");
         drop(draft);

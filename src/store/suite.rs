@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Key, Store};
+use super::{Dropped, Key, LISTS, Scope, Store};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -19,6 +19,7 @@ pub(super) async fn run(store: Arc<dyn Store>, pass: impl AsyncFn(Duration)) {
     take_gives_once(&*store, &pass).await;
     of_many_at_once_one_wins(&store).await;
     extremes_are_no_errors(&*store).await;
+    a_purge_takes_what_belongs_to_a_scope(&*store).await;
 }
 
 fn key(name: &str) -> Key {
@@ -157,4 +158,37 @@ async fn extremes_are_no_errors(store: &dyn Store) {
     assert_eq!(store.get(&key).await.unwrap(), Some(bytes("v")));
     store.put(&key, Bytes::from(vec![0; 2 << 20]), MINUTE).await.unwrap();
     assert_eq!(store.get(&key).await.unwrap(), None, "larger than the store");
+}
+
+async fn a_purge_takes_what_belongs_to_a_scope(store: &dyn Store) {
+    let items = ["a", "a/b", "a*", "a?", "[a]", "a\\", "ab", "*", "%2F", "ä", LISTS];
+    let key = |kind, source, item| Key::new([kind, source, "identity", item, "version"]);
+    let all = async || {
+        for (kind, source) in [("image", "maps"), ("facts", "maps"), ("image", "maps-2"), ("image", "map")] {
+            for item in items {
+                store.put(&key(kind, source, item), bytes("value"), MINUTE).await.unwrap();
+            }
+        }
+    };
+    let is_there = async |kind, source, item| store.get(&key(kind, source, item)).await.unwrap().is_some();
+    for purged in items {
+        all().await;
+        let expected = if purged == LISTS { 2 } else { 4 };
+        let dropped = store.purge(&Scope::new("maps", Some(purged))).await.unwrap();
+        assert_eq!(dropped, Dropped { entries: expected, bytes: dropped.bytes }, "{purged}");
+        assert!(dropped.bytes >= expected * 5, "{purged}");
+        for item in items {
+            let kept = item != purged && item != LISTS;
+            assert_eq!(is_there("image", "maps", item).await, kept, "{item} after a purge of {purged}");
+            assert_eq!(is_there("facts", "maps", item).await, kept, "{item} after a purge of {purged}");
+            assert!(is_there("image", "map", item).await, "{item} of another source");
+        }
+    }
+    all().await;
+    let dropped = store.purge(&Scope::new("maps", None)).await.unwrap();
+    assert_eq!(dropped.entries, 2 * items.len() as u64);
+    for item in items {
+        assert!(!is_there("image", "maps", item).await && is_there("image", "maps-2", item).await, "{item}");
+    }
+    assert_eq!(store.purge(&Scope::new("maps", None)).await.unwrap(), Dropped::default());
 }

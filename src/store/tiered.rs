@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Found, Key, Memory, Store, StoreError};
+use super::{Dropped, Found, Key, Memory, Scope, Store, StoreError};
 
 /// Memory in front of a slower store, which alone decides what is there: memory holds copies.
 ///
@@ -73,6 +73,12 @@ impl Store for Tiered {
             self.memory.put_now(key, value, ttl);
         }
         Ok(placed)
+    }
+
+    /// Counts what the slower store had; memory holds copies.
+    async fn purge(&self, scope: &Scope) -> Result<Dropped, StoreError> {
+        self.memory.purge_now(scope);
+        self.back.purge(scope).await
     }
 }
 

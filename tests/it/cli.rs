@@ -166,6 +166,7 @@ fn help_and_version_are_no_mistakes() {
       serve  Serve IIIF for the sources that the settings name
       probe  Ask a source for one item, print the mapped record and the manifest
       warm   Make pyramids and read headers of a source ahead of time
+      purge  Drop all that is kept of a source or of one item, everywhere
       check  Read the settings and say everything that is wrong with them, without touching the network
       help   Print this message or the help of the given subcommand(s)
 
@@ -179,13 +180,14 @@ fn help_and_version_are_no_mistakes() {
       loggia probe maps a/b.tif            Ask the source `maps` for one item; print its record and manifest
       loggia warm maps                     Make the pyramids of all items of `maps` before anybody asks for them
       loggia warm dam --list new --rate 5  Those of the items in the file `new`, with five requests a second
+      loggia purge maps a/b.tif            Drop all that is kept of one item, in a gateway that runs and everywhere
       LOGGIA__LOG__LEVEL=debug loggia ...  Override one key: LOGGIA__SECTION__KEY=VALUE
 
     Exit codes:
        0  done
        1  something else went wrong; `probe`: there is no such item; `warm`: not everything could be made
-      64  the command line is wrong; `probe`, `warm`: there is no such source
-      69  a source does not answer, or not as its adapter expects
+      64  the command line is wrong; `probe`, `purge`, `warm`: there is no such source
+      69  a source does not answer, or not as its adapter expects; `purge`: something is still kept somewhere
       70  a fault of the gateway itself
       71  `serve`: the address cannot be listened on, another process may have it
       78  the settings are wrong; every mistake is printed with its place
@@ -269,7 +271,7 @@ fn a_cache_folder_that_others_may_yet_make_is_a_note() {
     ");
     let (code, _, err) = ended(as_nobody(folder.path(), &["serve"]));
     assert_eq!(code, Some(1));
-    insta::assert_snapshot!(err, @"`cache.dir`: cannot create `closed/cache/originals/drafts`: Permission denied (os error 13)");
+    insta::assert_snapshot!(err, @"`cache.dir`: cannot create `closed/cache`: Permission denied (os error 13)");
     assert_eq!(fs::read_dir(&closed).unwrap().count(), 0);
 }
 

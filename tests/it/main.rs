@@ -14,6 +14,7 @@ mod manifest;
 mod mediawiki;
 mod pdf;
 mod presentation;
+mod purge;
 mod pyramids;
 mod redis;
 mod settings;

@@ -362,7 +362,7 @@ async fn when_the_room_is_used_up_nothing_is_pushed_out() {
     pyramids   2 made ([size])
     time       [time]
 
-    room for 2 of 6 pyramids: [size] of the [size] for pyramids are taken; raise `cache.disk` from 711440B to about [size]
+    room for 2 of 6 pyramids: [size] of the [size] for pyramids are taken; raise `cache.disk` from 711470B to about [size]
     ");
     let made = place.pyramids();
     assert_eq!((made.len(), place.is_clean()), (2, true));

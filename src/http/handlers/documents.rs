@@ -32,9 +32,10 @@ pub(in crate::http) async fn described(parts: &Parts, headers: &HeaderMap, addre
         |address: &Address| Problem::new(Kind::NotFound, format!("there is nothing at `{address}`"));
     let (source, item) = item_of(&address).ok_or_else(|| missing(&address))?;
     let grant = parts.gate.record(source, item).await?;
-    let version = version_of(&address, headers);
+    let (version, item) = (version_of(&address, headers), item.to_owned());
     let direct = direct(address, version);
-    let key = Key::new(["document", &direct.to_string(), &grant.described.version]);
+    let (name, identity) = (&grant.source.name, &grant.source.identity);
+    let key = Key::new(["document", name, identity, &item, &direct.to_string(), &grant.described.version]);
     let body = match parts.finished.get_now(&key) {
         Some(body) => body,
         None => {

@@ -426,14 +426,16 @@ async fn a_request_names_one_host() {
 async fn the_operators_listener_is_for_operators_who_come_by_address() {
     let mut outer = outer();
     outer.health.exposure = Exposure::Everybody;
-    let gateway = operators(outer);
+    let gateway = operators(Stack::new(service_fn(app)), outer);
     for (path, host, status) in [
         ("/metrics", "127.0.0.1:9090", 200),
         ("/health", "localhost", 200),
         ("/metrics", "[::1]:9090", 200),
         ("/metrics", "evil.example", 404),
         ("/metrics", "evil.example:9090", 404),
-        ("/json", "127.0.0.1:9090", 404),
+        ("/json", "127.0.0.1:9090", 200),
+        ("/json", "evil.example", 404),
+        ("/panic", "127.0.0.1:9090", 500),
     ] {
         let told = ask(&gateway, Request::get(path).header("host", host).body(Body::empty()).unwrap()).await;
         assert_eq!(told.status, status, "{path} {host}");

@@ -153,6 +153,7 @@ pub fn kind(head: &[u8]) -> Option<Kind> {
 
 /// How far some bytes of a file lead.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is looked into at once")]
 pub enum Sniff {
     /// All that a header tells.
     Known(Header),

@@ -11,7 +11,7 @@ use crate::clock::FixedClock;
 use crate::serve::source::tests::source;
 use crate::store::Memory;
 
-impl Weigh for String {
+impl Kept for String {
     fn weight(&self) -> u64 {
         self.len() as u64
     }
@@ -37,7 +37,13 @@ impl Script {
     fn new(store: Arc<dyn Store>) -> Self {
         let clock = Arc::new(FixedClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000)));
         Self {
-            remembered: Remembered::new("word", 1 << 20, store, Replicas::none(), clock.clone()),
+            remembered: Remembered::new(
+                ("word", Of::Item),
+                1 << 20,
+                (store.clone(), Epochs::new(store, clock.clone())),
+                Replicas::none(),
+                clock.clone(),
+            ),
             source: Arc::new(Source { record_ttl: TTL, stale: STALE, ..source("words") }),
             clock,
             answers: Arc::default(),

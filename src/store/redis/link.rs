@@ -10,10 +10,11 @@ use std::time::Duration;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
-use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
+use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
+use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError,
-    RedisFuture, TlsMode, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo,
+    Pipeline, RedisConnectionInfo, RedisError, RedisFuture, TlsMode, Value,
 };
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -27,13 +28,13 @@ use crate::store::metrics;
 use crate::store::seldom::Seldom;
 
 /// The first pause after a line ended; each one in a row is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause: a Redis that is back is seen within ten seconds.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// After so long on one line, its end is a new story.
-const STEADY: Duration = Duration::from_secs(60);
+pub(super) const STEADY: Duration = Duration::from_secs(60);
 /// How long all the steps to a line may take together; sentinels and clusters need several.
-const CONNECTING: Duration = Duration::from_secs(10);
+pub(super) const CONNECTING: Duration = Duration::from_secs(10);
 /// Commands that may be on their way at once before the next one waits.
 const QUEUE: usize = 1024;
 /// Answers after which another line may lead to a node that can do it.
@@ -50,7 +51,17 @@ pub enum Standing {
     Down(String),
 }
 
+/// Who of a cluster is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Node {
+    /// Whoever has the key of the question; where there is one node, that one.
+    Any,
+    /// The primary node of a slot.
+    OfSlot(u16),
+}
+
 /// All that is needed to connect.
+#[derive(Clone)]
 pub(super) struct Plan {
     pub(super) place: Place,
     /// Read before each connection, so that a password may change while we run.
@@ -112,11 +123,40 @@ impl Link {
 
     /// The answers to some commands, or why there are none.
     pub(super) async fn ask<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, String> {
-        let (mut line, era) = match &*self.shared.condition() {
+        self.ask_at(Node::Any, commands).await
+    }
+
+    /// The nodes that hold everything between them.
+    pub(super) async fn nodes(&self) -> Result<Vec<Node>, String> {
+        if !matches!(&*self.shared.condition(), Condition::Up { line: Line::Cluster(_), .. }) {
+            return Ok(vec![Node::Any]);
+        }
+        let mut slots = redis::pipe();
+        slots.cmd("CLUSTER").arg("SLOTS");
+        let (ranges,): (Vec<(u16, Value, Value)>,) = self.ask(&slots).await?;
+        let mut seen: Vec<Value> = Vec::new();
+        let mut nodes = Vec::new();
+        for (first, _, primary) in ranges {
+            if !seen.contains(&primary) {
+                seen.push(primary);
+                nodes.push(Node::OfSlot(first));
+            }
+        }
+        Ok(nodes)
+    }
+
+    /// The answers of one node to some commands, or why there are none.
+    pub(super) async fn ask_at<T: FromRedisValue>(
+        &self,
+        node: Node,
+        commands: &Pipeline,
+    ) -> Result<T, String> {
+        let (line, era) = match &*self.shared.condition() {
             Condition::Up { line, era } => (line.clone(), *era),
             Condition::Connecting => return Err("not connected yet".to_owned()),
             Condition::Down { reason, .. } => return Err(reason.clone()),
         };
+        let mut line = line.to(node);
         let reason = match timeout(self.shared.timeout, commands.query_async(&mut line)).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) if !ends_the_line(&error) => {
@@ -239,20 +279,11 @@ impl Plan {
                 let client = Client::open(address.into_connection_info()?.set_redis_settings(login))?;
                 client.get_multiplexed_async_connection_with_config(&config).await.map(Line::Node)
             }
-            Kind::Sentinel(service) => {
-                let mut builder = SentinelClientBuilder::new(addresses, service, SentinelServerType::Master)?
-                    .set_client_to_redis_db(login.db());
-                if let Some(user) = login.username() {
-                    builder = builder.set_client_to_redis_username(user);
-                }
-                if let Some(password) = login.password() {
-                    builder = builder.set_client_to_redis_password(password);
-                }
-                if self.place.tls == Tls::On {
-                    builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
-                }
-                builder.build()?.get_async_connection_with_config(&config).await.map(Line::Node)
-            }
+            Kind::Sentinel(service) => self
+                .sentinel(service, &login)?
+                .get_async_connection_with_config(&config)
+                .await
+                .map(Line::Node),
             Kind::Cluster => {
                 let nodes = addresses
                     .map(|address| Ok(address.into_connection_info()?.set_redis_settings(login.clone())))
@@ -266,12 +297,46 @@ impl Plan {
     }
 }
 
-fn late(limit: Duration) -> String {
+impl Plan {
+    /// The clients of all places where what is published is heard; one after the other is tried.
+    pub(super) async fn listeners(&self) -> Result<Vec<Client>, String> {
+        let password = self.password().await?;
+        let login = self.place.login(password.as_ref());
+        let told = |error: RedisError| reason(&error, self.timeout);
+        if let Kind::Sentinel(service) = &self.place.kind {
+            let mut sentinel = self.sentinel(service, &login).map_err(told)?;
+            return Ok(vec![sentinel.async_get_client().await.map_err(told)?]);
+        }
+        // Any node of a cluster tells what was said at any other.
+        let client = |address: ConnectionAddr| {
+            Client::open(address.into_connection_info()?.set_redis_settings(login.clone()))
+        };
+        self.place.addresses().into_iter().map(client).collect::<Result<_, _>>().map_err(told)
+    }
+
+    fn sentinel(&self, service: &str, login: &RedisConnectionInfo) -> Result<SentinelClient, RedisError> {
+        let addresses = self.place.addresses();
+        let mut builder = SentinelClientBuilder::new(addresses, service, SentinelServerType::Master)?
+            .set_client_to_redis_db(login.db());
+        if let Some(user) = login.username() {
+            builder = builder.set_client_to_redis_username(user);
+        }
+        if let Some(password) = login.password() {
+            builder = builder.set_client_to_redis_password(password);
+        }
+        if self.place.tls == Tls::On {
+            builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
+        }
+        builder.build()
+    }
+}
+
+pub(super) fn late(limit: Duration) -> String {
     format!("no answer within {} ms", limit.as_millis())
 }
 
 /// What Redis says, in its own words but for those about credentials, which come in several.
-fn reason(error: &RedisError, limit: Duration) -> String {
+pub(super) fn reason(error: &RedisError, limit: Duration) -> String {
     let is_unknown = error.kind() == ErrorKind::AuthenticationFailed
         || error.code().is_some_and(|code| matches!(code, "NOAUTH" | "WRONGPASS"));
     match error {
@@ -292,6 +357,23 @@ fn ends_the_line(error: &RedisError) -> bool {
 enum Line {
     Node(MultiplexedConnection),
     Cluster(Box<ClusterConnection>),
+    /// To the primary node of a slot.
+    Member(Box<ClusterConnection>, u16),
+}
+
+impl Line {
+    /// The same line, to one node.
+    fn to(self, node: Node) -> Self {
+        match (self, node) {
+            (Self::Cluster(line), Node::OfSlot(slot)) => Self::Member(line, slot),
+            (line, _) => line,
+        }
+    }
+}
+
+/// The way to the primary node of a slot.
+fn way(slot: u16) -> SingleNodeRoutingInfo {
+    SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master))
 }
 
 impl ConnectionLike for Line {
@@ -299,6 +381,9 @@ impl ConnectionLike for Line {
         match self {
             Self::Node(line) => line.req_packed_command(cmd),
             Self::Cluster(line) => line.req_packed_command(cmd),
+            Self::Member(line, slot) => {
+                Box::pin(line.route_command(cmd.clone(), RoutingInfo::SingleNode(way(*slot))))
+            }
         }
     }
 
@@ -311,13 +396,16 @@ impl ConnectionLike for Line {
         match self {
             Self::Node(line) => line.req_packed_commands(pipeline, offset, count),
             Self::Cluster(line) => line.req_packed_commands(pipeline, offset, count),
+            Self::Member(line, slot) => {
+                Box::pin(line.route_pipeline(pipeline.clone(), offset, count, way(*slot)))
+            }
         }
     }
 
     fn get_db(&self) -> i64 {
         match self {
             Self::Node(line) => line.get_db(),
-            Self::Cluster(line) => line.get_db(),
+            Self::Cluster(line) | Self::Member(line, _) => line.get_db(),
         }
     }
 }

@@ -14,12 +14,15 @@ use serde::Deserialize;
 
 mod link;
 mod place;
+mod signal;
+mod sweep;
 
 pub use link::Standing;
 pub use place::PlaceError;
+pub use signal::{Listener, News};
 
 use super::metrics::{self, Outcome};
-use super::{Found, Key, Store, StoreError};
+use super::{Dropped, Found, Key, Scope, Store, StoreError};
 use crate::secret::Secret;
 use crate::units;
 use link::{Link, Plan};
@@ -71,6 +74,7 @@ impl Settings {
 pub struct Redis {
     name: &'static str,
     link: Link,
+    plan: Plan,
     largest: usize,
 }
 
@@ -81,7 +85,20 @@ impl Redis {
         let Some(place) = settings.place()? else { return Ok(None) };
         let password_file = settings.password_file.clone();
         let plan = Plan { place, password_file, timeout: *settings.timeout };
-        Ok(Some(Self { name, link: Link::open(name, plan), largest: LARGEST }))
+        Ok(Some(Self { name, link: Link::open(name, plan.clone()), plan, largest: LARGEST }))
+    }
+
+    /// Says something to all who listen at this moment; how many those are, of a cluster as far as one node knows.
+    pub async fn say(&self, news: &[u8]) -> Result<u64, StoreError> {
+        let mut publish = redis::pipe();
+        publish.cmd("PUBLISH").arg(signal::CHANNEL).arg(news);
+        let (heard,) = self.ask(&publish).await?;
+        Ok(heard)
+    }
+
+    /// Hears what others say, and oneself.
+    pub fn listen(&self) -> Listener {
+        Listener::open(self.name, self.plan.clone())
     }
 
     /// How things stand with it just now.
@@ -90,10 +107,12 @@ impl Redis {
     }
 
     async fn ask<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, StoreError> {
-        self.link.ask(commands).await.map_err(|reason| {
-            metrics::request(self.name, Outcome::Failed);
-            StoreError::Redis { at: self.link.at().to_owned(), reason }
-        })
+        self.link.ask(commands).await.map_err(|reason| self.failed(reason))
+    }
+
+    fn failed(&self, reason: String) -> StoreError {
+        metrics::request(self.name, Outcome::Failed);
+        StoreError::Redis { at: self.link.at().to_owned(), reason }
     }
 
     /// Writes a value with its end, on this condition. One that is too large or already over is not written.
@@ -169,6 +188,10 @@ impl Store for Redis {
             metrics::request(self.name, Outcome::Stored);
         }
         Ok(is_placed)
+    }
+
+    async fn purge(&self, scope: &Scope) -> Result<Dropped, StoreError> {
+        sweep::sweep(&self.link, scope).await.map_err(|reason| self.failed(reason))
     }
 }
 

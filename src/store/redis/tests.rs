@@ -99,7 +99,13 @@ async fn passes_the_suite_on_a_cluster() {
     while !operator.say::<String>(&["CLUSTER", "INFO"]).await.contains("cluster_state:ok") {
         sleep(Duration::from_millis(1)).await;
     }
-    passes_the_suite(&format!("redis+cluster://127.0.0.1:{}", server.port()), &server).await;
+    let url = format!("redis+cluster://127.0.0.1:{}", server.port());
+    passes_the_suite(&url, &server).await;
+    let store = open(&at(&url)).await;
+    let mut ear = store.listen();
+    assert_eq!(ear.next().await, Some(News::Gap));
+    assert_eq!(store.say(b"hello").await.unwrap(), 1);
+    assert_eq!(ear.next().await, Some(News::Said(Bytes::from_static(b"hello"))));
 }
 
 #[tokio::test]
@@ -249,4 +255,29 @@ async fn what_is_counted_is_what_happened() {
     loggia_store_requests_total{store="redis",outcome="refused"} 1
     loggia_store_requests_total{store="redis",outcome="stored"} 2
     "#);
+}
+
+/// What is said at one gateway is heard at all, by way of every kind of server; a lost connection is a gap.
+#[tokio::test]
+async fn news_are_heard_and_a_gap_is_told() {
+    let Some(mut server) = Server::start(&[]) else { return };
+    let Some(sentinel) = Server::start_as(Role::Sentinel(server.port()), &[]) else { return };
+    let store = open(&at(&server.url())).await;
+    let by_sentinel = open(&at(&format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port()))).await;
+    let (mut one, mut other) = (store.listen(), by_sentinel.listen());
+    for ear in [&mut one, &mut other] {
+        assert_eq!(ear.next().await, Some(News::Gap));
+    }
+    assert_eq!(store.say(&vec![b'x'; 1 << 20]).await.unwrap(), 2);
+    assert_eq!(by_sentinel.say(b"hello").await.unwrap(), 2);
+    for ear in [&mut one, &mut other] {
+        assert_eq!(ear.next().await, Some(News::Said(Bytes::from_static(b"hello"))));
+    }
+    server.stop();
+    server.run();
+    assert_eq!(one.next().await, Some(News::Gap));
+    while store.say(b"again").await.is_err() {
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(one.next().await, Some(News::Said(Bytes::from_static(b"again"))));
 }

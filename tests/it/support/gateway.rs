@@ -11,8 +11,8 @@ use http::header::HOST;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use loggia::clock::FixedClock;
-use loggia::http::Body;
 use loggia::http::warm::Front;
+use loggia::http::{Body, Stack};
 use loggia::imaging;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -26,6 +26,7 @@ pub(crate) const PUBLIC: &str = "http://iiif.example.org";
 /// A gateway with a cache of its own and a clock that moves only when told to.
 pub(crate) struct TestGateway {
     stack: Front,
+    operators: Stack,
     clock: Arc<FixedClock>,
     dir: TempDir,
 }
@@ -64,8 +65,8 @@ impl TestGateway {
         let file = dir.path().join("loggia.toml");
         std::fs::write(&file, format!("{cache}[server]\npublic_url = '{PUBLIC}'\n{settings}")).unwrap();
         let clock = Arc::new(FixedClock::at(SystemTime::now()));
-        let stack = stack(&file, &clock);
-        Self { stack, clock, dir }
+        let (stack, operators) = stacks(&file, &clock);
+        Self { stack, operators, clock, dir }
     }
 
     /// Ends, and starts again on the same cache with other settings.
@@ -78,12 +79,12 @@ impl TestGateway {
 
     /// Ends, and starts again on the same cache.
     pub(crate) async fn restart(self) -> Self {
-        let Self { stack: old, clock, dir } = self;
-        drop(old);
+        let Self { stack: old, operators: old_desk, clock, dir } = self;
+        drop((old, old_desk));
         let before = threads();
-        let stack = stack(&dir.path().join("loggia.toml"), &clock);
+        let (stack, operators) = stacks(&dir.path().join("loggia.toml"), &clock);
         caches_read(&before).await;
-        Self { stack, clock, dir }
+        Self { stack, operators, clock, dir }
     }
 
     /// The cache, where the settings named no other.
@@ -111,6 +112,14 @@ impl TestGateway {
         let mut request = request.body(Body::empty()).unwrap();
         request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("loggia"));
         let (parts, body) = self.stack.clone().oneshot(request).await.unwrap().into_parts();
+        Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
+    }
+
+    /// Any request to the listener of operators.
+    pub(crate) async fn operate(&self, request: http::request::Builder, body: Body) -> Response<Bytes> {
+        let mut request = request.body(body).unwrap();
+        request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("127.0.0.1:9090"));
+        let (parts, body) = self.operators.clone().oneshot(request).await.unwrap().into_parts();
         Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
     }
 
@@ -184,9 +193,9 @@ fn pixels(png: &[u8]) -> Vec<[u8; 4]> {
     rgba.collect()
 }
 
-fn stack(file: &Path, clock: &Arc<FixedClock>) -> Front {
+fn stacks(file: &Path, clock: &Arc<FixedClock>) -> (Front, Stack) {
     let settings = loggia::cli::load(file).unwrap_or_else(|report| panic!("{report}"));
-    loggia::assemble::in_process(&settings, clock.clone()).unwrap()
+    loggia::assemble::with_operators_in_process(&settings, clock.clone()).unwrap()
 }
 
 /// Waits for threads that were started since `before` and read a cache. Elsewhere than on Linux

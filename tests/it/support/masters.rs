@@ -28,6 +28,16 @@ impl Masters {
         fs::write(path, bytes).unwrap();
     }
 
+    /// Writes other bytes of the same length into a file, which looks as if nobody had.
+    pub(crate) fn swap(&self, name: &str, bytes: &[u8]) {
+        let path = self.path().join(name);
+        let before = fs::metadata(&path).unwrap();
+        assert_eq!(before.len(), bytes.len() as u64);
+        fs::write(&path, bytes).unwrap();
+        let file = fs::File::options().append(true).open(&path).unwrap();
+        file.set_modified(before.modified().unwrap()).unwrap();
+    }
+
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
@@ -46,6 +56,11 @@ pub(crate) const COLOURS: [[u8; 3]; 4] = [[220, 40, 40], [40, 180, 60], [50, 70,
 
 /// A PNG of four quarters in [`COLOURS`]. Two bits a pixel: even a large one takes kilobytes only.
 pub(crate) fn quarters(width: u32, height: u32) -> Vec<u8> {
+    quarters_in(COLOURS, width, height)
+}
+
+/// The same in other colours: a file of the same length.
+pub(crate) fn quarters_in(colours: [[u8; 3]; 4], width: u32, height: u32) -> Vec<u8> {
     let row = |left: u8, right: u8| -> Vec<u8> {
         let index = |x: u32| if x < width / 2 { left } else { right };
         let byte = |at: u32| (0..4).fold(0, |byte, n| byte << 2 | index((at * 4 + n).min(width - 1)));
@@ -58,7 +73,7 @@ pub(crate) fn quarters(width: u32, height: u32) -> Vec<u8> {
     let mut encoder = png::Encoder::new(&mut file, width, height);
     encoder.set_color(png::ColorType::Indexed);
     encoder.set_depth(png::BitDepth::Two);
-    encoder.set_palette(COLOURS.concat());
+    encoder.set_palette(colours.concat());
     encoder.set_compression(png::Compression::Fast);
     encoder.write_header().unwrap().write_image_data(&rows).unwrap();
     file

@@ -176,7 +176,8 @@ fn read_size(parts: &Parts, body: u64) -> Result<Size, Lack> {
         .into());
     }
     let told = parts.slice(body + 36, 3 * count as u64)?;
-    let samples = told.as_chunks().0.iter().map(|[bits, across, down]| (*bits, (*across, *down))).collect();
+    let samples: Vec<_> =
+        told.as_chunks().0.iter().map(|[bits, across, down]| (*bits, (*across, *down))).collect();
     check_samples(&samples)?;
     Ok((across, down, samples))
 }
