@@ -24,6 +24,7 @@ pub mod pyramid;
 mod rotate;
 mod scale;
 mod sniff;
+mod sparse;
 #[cfg(test)]
 mod tests;
 mod tiled;
@@ -32,10 +33,11 @@ pub use hints::Hints;
 #[cfg(any(test, fuzzing))]
 pub use jpeg::fuzz as fuzz_rows;
 pub use limits::Limits;
-pub use pipeline::{admit, can_write, check, largest_jpeg, render};
+pub use pipeline::{admit, can_write, check, largest_jpeg, needs, render};
 pub use pool::Pool;
-pub use sniff::{HEADER_COST, Header, Kind, MAGIC, Parts, Sniff, header, kind, sniff};
-pub use tiled::{Lift, Tiled};
+pub use sniff::{HEADER_COST, Header, Kind, MAGIC, Parts, Sniff, header, kind, sniff, sniff_levels};
+pub use sparse::Sparse;
+pub use tiled::{Lift, Tiled, tables};
 
 /// An original, open for reading.
 pub trait Master: Read + Seek + Send {}
