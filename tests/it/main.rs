@@ -14,6 +14,7 @@ mod manifest;
 mod mediawiki;
 mod presentation;
 mod pyramids;
+mod ranges;
 mod redis;
 mod settings;
 mod settings_page;

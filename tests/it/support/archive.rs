@@ -13,7 +13,7 @@ const HOST: &str = "https://archive.example.org";
 /// The system, as long as the test lives.
 pub(crate) struct Archive {
     pub(crate) dam: FakeDam,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// One page of item `7`; its media id is `7/1`, `7/2`, ...
@@ -22,7 +22,7 @@ pub(crate) struct Page {
     pub(crate) image: Vec<u8>,
     /// The size that the system tells, right or wrong.
     pub(crate) told: Option<(u32, u32)>,
-    /// Whether its files have a strong validator.
+    /// Whether its files have a strong validator; `EPOCH` in it goes up as addresses expire.
     pub(crate) tag: Option<&'static str>,
 }
 
@@ -64,7 +64,12 @@ impl Archive {
             writeln!(routes, "[[route]]\npath = '/files/{id}.png'\nimage = '{id}.png'\n{headers}").unwrap();
         }
         fs::write(folder.path().join("routes.toml"), routes).unwrap();
-        Self { dam: FakeDam::start(folder.path()).await, _folder: folder }
+        Self { dam: FakeDam::start(folder.path()).await, folder }
+    }
+
+    /// Puts another file in the place of a page's, of which the system says nothing.
+    pub(crate) fn swap(&self, page: usize, image: &[u8]) {
+        fs::write(self.folder.path().join(format!("{page}.png")), image).unwrap();
     }
 
     /// The section of a source `dam` that is this system; `more` follows below it.
