@@ -25,6 +25,7 @@ pub mod pyramid;
 mod rotate;
 mod scale;
 mod sniff;
+mod sparse;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tiled;
@@ -34,10 +35,13 @@ pub use hints::Hints;
 pub use jpeg::fuzz as fuzz_rows;
 pub use limits::Limits;
 pub use pdf::{Folio, MARK_WITHIN, Page, folios, is_pdf};
-pub use pipeline::{admit, can_write, check, largest_jpeg, render};
+pub use pipeline::{admit, can_write, check, largest_jpeg, needs, render};
 pub use pool::Pool;
-pub use sniff::{HEADER_COST, Header, Kind, MAGIC, Parts, Sniff, header, header_of_page, kind, sniff};
-pub use tiled::{Lift, Tiled};
+pub use sniff::{
+    HEADER_COST, Header, Kind, MAGIC, Parts, Sniff, header, header_of_page, kind, sniff, sniff_levels,
+};
+pub use sparse::Sparse;
+pub use tiled::{Lift, Tiled, tables};
 
 /// An original, open for reading.
 pub trait Master: Read + Seek + Send {}

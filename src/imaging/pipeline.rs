@@ -1,5 +1,7 @@
 //! The way of a picture: read, scale, colours, upright, turn, quality, encode.
 
+use std::ops::Range;
+
 use super::decode::{self, Decoded};
 use super::orient::Orientation;
 use super::pixels::{Channels, Pixels};
@@ -89,6 +91,16 @@ pub fn largest_jpeg(quality: u8, limits: &Limits) -> u64 {
     let per_pixel = encode::cost(Format::Jpg, quality, Channels::Rgba, 1);
     let turning = 2 * Channels::Rgba.count() as u64;
     (limits.memory.saturating_sub(WORKSPACE) / per_pixel.max(turning)).max(1)
+}
+
+/// Which bytes of a master [`render`] reads for a job, beside the [`tables`](super::tables) of its tiles, which have to
+/// be at hand; `None` where that is no fair part of the file.
+pub fn needs(
+    master: &mut dyn Master,
+    header: &Header,
+    job: &Job,
+) -> Result<Option<Vec<Range<u64>>>, ImagingError> {
+    decode::needs(master, header, &plan_for(&header.offer(), header.orientation, job)?)
 }
 
 /// Makes a derivative of a master with this header.

@@ -127,6 +127,22 @@ impl Tiled {
     }
 }
 
+/// Which bytes of a TIFF tell where the tiles of its levels lie, and have what stands in front of each: none of a file
+/// that is read in no tiles.
+pub fn tables(header: &Header) -> Result<Vec<Range<u64>>, ImagingError> {
+    let (Layout::Tiff(layout), Some(side)) = (&header.layout, header.tile()) else { return Ok(Vec::new()) };
+    let mut ranges = Vec::new();
+    for level in layout.levels.iter().filter(|level| has_tiles(level, side)) {
+        ranges.push(span(level.offsets, longest_table(level.offsets))?);
+        ranges.push(span(level.lengths, longest_table(level.lengths))?);
+        if let Some(tables) = level.tables {
+            ranges.push(span(tables, LONGEST_TABLES)?);
+        }
+    }
+    ranges.retain(|range| !range.is_empty());
+    Ok(ranges)
+}
+
 impl Header {
     /// The side of the master's own tiles, if they can be handed out as they are.
     pub fn tile(&self) -> Option<u32> {
@@ -203,8 +219,7 @@ fn adobe(light_and_colours: bool) -> [u8; 16] {
 }
 
 fn bytes(master: &mut dyn Master, values: Values, most: u64) -> Result<Vec<u8>, ImagingError> {
-    let Range { start, end } =
-        values.bytes().filter(|range| range.end - range.start <= most).ok_or_else(far)?;
+    let Range { start, end } = span(values, most)?;
     master.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
     master.take(end - start).read_to_end(&mut bytes)?;
@@ -212,8 +227,16 @@ fn bytes(master: &mut dyn Master, values: Values, most: u64) -> Result<Vec<u8>, 
 }
 
 fn numbers(master: &mut dyn Master, values: Values) -> Result<Vec<u64>, ImagingError> {
-    let bytes = bytes(master, values, MOST_TILES * u64::from(values.width))?;
+    let bytes = bytes(master, values, longest_table(values))?;
     Ok(bytes.chunks_exact(values.width.into()).map(|value| values.endian.number(value)).collect())
+}
+
+fn longest_table(values: Values) -> u64 {
+    MOST_TILES * u64::from(values.width)
+}
+
+fn span(values: Values, most: u64) -> Result<Range<u64>, ImagingError> {
+    values.bytes().filter(|range| range.end - range.start <= most).ok_or_else(far)
 }
 
 fn far() -> ImagingError {

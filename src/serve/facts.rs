@@ -1,12 +1,10 @@
 //! What the header of a master tells: its size, its kind. Read once per version of a file, from its first bytes.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use tracing::{Instrument, error_span};
@@ -15,20 +13,18 @@ use super::ServeError;
 use super::flight::Flights;
 use super::metrics;
 use super::originals::Originals;
+use super::ranges::{Head, Told};
 use super::source::Source;
 use crate::adapter::record::{Image, ItemId, MediaId, Size};
-use crate::adapter::{Content, Media};
 use crate::clock::Clock;
 use crate::iiif::image::quality::Tone;
-use crate::imaging::{self, Header, ImagingError, Kind, Limits, Master, Parts, Pool, Sniff};
+use crate::imaging::{self, Header, ImagingError, Kind, Limits, Master, Pool};
 use crate::store::{Key, Store};
 
-/// One request of a header, in bytes: enough for nearly all, little for the source.
-const PIECE: u64 = 64 << 10;
 /// Requests after which the whole file is fetched instead.
 const PIECES: usize = 8;
-/// How far an answer that ignores ranges is read for a header, in bytes.
-const FORWARD: u64 = 1 << 20;
+/// The same for a TIFF whose levels have to be known: they lie wherever they like.
+const LEVELS: usize = 64;
 /// Facts belong to one version of a file and never become wrong; unused ones go some day.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Facts in memory: some hundred bytes each.
@@ -248,26 +244,24 @@ impl Facts {
     async fn probe(&self, source: &Arc<Source>, name: &Name) -> Result<ImageFacts, ServeError> {
         ::metrics::counter!(metrics::PROBES, "source" => source.name.clone()).increment(1);
         let media = &name.file.media;
-        let broken = |error| ServeError::from_imaging(&source.name, media.as_str(), error);
-        let mut parts = Parts::default();
-        let mut wanted = 0..PIECE;
-        for _ in 0..PIECES {
-            match self.piece(source, media, wanted.clone()).await? {
-                Piece::Local(file) => return self.read(source, media, Box::new(file)).await,
-                Piece::Remote { asked, bytes } => parts.add(asked, bytes),
-                Piece::TooFar => break,
+        let mut head = Head::default();
+        let mut told = head.tell(source, media, PIECES, imaging::sniff).await?;
+        if matches!(&told, Told::Header(header) if self.wants_levels(source, header)) {
+            told = head.tell(source, media, LEVELS, |parts| imaging::sniff_levels(parts, None)).await?;
+        }
+        match told {
+            Told::Local(file) => return self.read(source, media, Box::new(file)).await,
+            // Whoever asks for a page of what is no PDF hears it from the whole file.
+            Told::Header(_) if media.page().is_some() => {}
+            Told::Header(header) => {
+                let broken = |error| ServeError::from_imaging(&source.name, media.as_str(), error);
+                self.check(source, &header).map_err(broken)?;
+                if header.tile().is_some() {
+                    self.originals.keep_head(source, media, &name.version, head);
+                }
+                return Ok(ImageFacts::from(&header));
             }
-            match imaging::sniff(&parts).map_err(broken)? {
-                // Whoever asks for a page of what is no PDF hears it from the whole file.
-                Sniff::Known(_) if media.page().is_some() => break,
-                Sniff::Known(header) => match self.check(source, &header) {
-                    // Its levels may make the difference. They lie wherever they like: they are told by the whole file.
-                    Err(ImagingError::TooLarge { .. }) if self.may_have_levels(&header) => break,
-                    checked => return checked.map(|()| ImageFacts::from(&header)).map_err(broken),
-                },
-                Sniff::Need(range) => wanted = range.start..range.end.max(range.start + PIECE),
-                Sniff::NeedAll => break,
-            }
+            Told::TooMuch => {}
         }
         let original = self.originals.open(source, media, &name.version).await?;
         self.read(source, media, original.reader()).await
@@ -293,42 +287,12 @@ impl Facts {
     }
 
     /// Whether a header that was told from afar lacks what might still let it pass.
-    fn may_have_levels(&self, header: &Header) -> bool {
-        header.kind == Kind::Tiff && self.limits.pixels(header.width, header.height).is_ok()
+    fn wants_levels(&self, source: &Source, header: &Header) -> bool {
+        let checked = self.check(source, header);
+        header.kind == Kind::Tiff
+            && self.limits.pixels(header.width, header.height).is_ok()
+            && matches!(checked, Err(ImagingError::TooLarge { .. }))
     }
-
-    async fn piece(&self, source: &Source, media: &MediaId, asked: Range<u64>) -> Result<Piece, ServeError> {
-        let failed = |error| ServeError::from_adapter(&source.name, "image", error);
-        let media = source.adapter.media(&media.file(), Some(asked.clone())).await.map_err(failed)?;
-        let Media { start, content, .. } = media;
-        let mut stream = match content {
-            Content::Local(file) => return Ok(Piece::Local(file)),
-            Content::Stream(stream) => stream,
-        };
-        // Read on from where the answer begins: at the wanted byte, or at the file's first one.
-        if start > asked.start || asked.end - start > FORWARD {
-            return Ok(Piece::TooFar);
-        }
-        let asked = start..asked.end;
-        let mut bytes = Vec::new();
-        while (bytes.len() as u64) < asked.end - asked.start
-            && let Some(chunk) = stream.next().await
-        {
-            bytes.extend_from_slice(&chunk.map_err(failed)?);
-        }
-        Ok(Piece::Remote { asked, bytes })
-    }
-}
-
-/// What came of asking for a part of a file.
-enum Piece {
-    Local(std::fs::File),
-    Remote {
-        asked: Range<u64>,
-        bytes: Vec<u8>,
-    },
-    /// The source ignores ranges, and the wanted part lies deep in the file.
-    TooFar,
 }
 
 impl FileName {

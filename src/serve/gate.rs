@@ -182,9 +182,10 @@ impl Grant {
         &self.key
     }
 
-    /// The same grant, for a picture drawn from a pyramid: not quite the bytes that the master gives.
+    /// The same grant, for a picture from a pyramid. One of ours gives not quite the bytes that the master does.
     pub(super) fn with_tiles(self, tiles: Arc<Tiles>) -> Self {
-        Self { key: self.key.with("tiles"), tiles: Some(tiles), ..self }
+        let key = if tiles.are_the_masters() { self.key } else { self.key.with("tiles") };
+        Self { key, tiles: Some(tiles), ..self }
     }
 
     /// Where the picture comes from, if that is a pyramid.
@@ -198,6 +199,11 @@ impl Grant {
         let drawn = format!("{}-{}-{}", self.view.pipeline(), shape.tile, self.job.jpeg_quality);
         let key = || self.view.key("pyramid", [drawn.as_str()]);
         (shape.width.max(shape.height) > shape.tile).then(key)
+    }
+
+    /// Whether the master may lend its own tiles.
+    pub(super) fn lends(&self) -> bool {
+        self.view.facts.tile.is_some() && self.pyramid().is_some()
     }
 
     /// The side of its tiles.

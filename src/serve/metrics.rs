@@ -12,6 +12,10 @@ pub const RENDERS: &str = "loggia_renders_total";
 pub const RENDER_SECONDS: &str = "loggia_render_seconds";
 /// Masters fetched from sources.
 pub const ORIGINALS: &str = "loggia_originals_fetched_total";
+/// Parts of masters fetched, tables and tiles, where the whole file was not.
+pub const RANGES: &str = "loggia_ranges_fetched_total";
+/// Bytes of these parts.
+pub const RANGE_BYTES: &str = "loggia_range_bytes_total";
 /// Headers of masters read to learn their size.
 pub const PROBES: &str = "loggia_headers_probed_total";
 /// Records and collections asked of sources, by source, kind and outcome.

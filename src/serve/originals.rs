@@ -15,13 +15,16 @@ use tracing::{Instrument, error_span};
 
 use super::ServeError;
 use super::flight::Flights;
+use super::gate::Grant;
 use super::hints::Learnt;
 use super::metrics;
+use super::ranges::Head;
+use super::remote::{Fetched, Remote, Remotes};
 use super::source::Source;
 use crate::adapter::record::MediaId;
 use crate::adapter::{AdapterError, Content, Media};
-use crate::imaging::{Header, Hints, Master};
-use crate::store::{self, Draft, File, Files, Key, StoreError};
+use crate::imaging::{Header, Hints, Limits, Master, Pool};
+use crate::store::{self, Draft, File, Files, Key, Scope, StoreError};
 
 const KIB: u64 = 1024;
 /// Bytes of a piece of a master in memory.
@@ -41,6 +44,7 @@ pub struct Originals {
     /// The disk takes none until then.
     rests: Arc<Mutex<Option<Instant>>>,
     learnt: Learnt,
+    remotes: Remotes,
 }
 
 /// A master within reach; it stays where it is as long as this lives.
@@ -60,7 +64,13 @@ impl Originals {
         let room = usize::try_from(in_memory / KIB).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         let in_memory = Arc::new(Semaphore::new(room));
         let (rests, learnt) = (Arc::default(), Learnt::default());
-        Self { files, flights: Flights::default(), in_memory, rests, learnt }
+        let remotes = Remotes::new(Arc::clone(&in_memory), room as u64 * KIB);
+        Self { files, flights: Flights::default(), in_memory, rests, learnt, remotes }
+    }
+
+    /// Forgets what is in memory of the masters of a source or an item.
+    pub(super) fn close(&self, scope: &Scope) {
+        self.remotes.close(scope);
     }
 
     /// Whether the disk is worth a try.
@@ -90,6 +100,37 @@ impl Originals {
         let span = error_span!("file", source = %source.name, id = %media);
         let fetch = Fetch { originals: self.clone(), source: Arc::clone(source), media, key: key.clone() };
         self.flights.join(key, move || fetch.run().instrument(span)).await
+    }
+
+    /// The master of a grant, if it lends its tiles and can be read in parts where it lies. `None`: it is to be opened,
+    /// and fetched if need be.
+    pub(super) async fn remote(
+        &self,
+        grant: &Grant,
+        pool: &Arc<Pool>,
+        limits: &Limits,
+    ) -> Result<Option<Arc<Remote>>, ServeError> {
+        let view = &grant.view;
+        let key = key(&view.source, &view.media, &view.version);
+        let able = grant.lends() && view.source.adapter.abilities().ranges;
+        if !able || self.files.holds(&key) {
+            return Ok(None);
+        }
+        self.remotes.open(grant, key, pool, limits).await
+    }
+
+    /// Parts of such a master; `None` where all of it has to be fetched.
+    pub(super) async fn parts(
+        &self,
+        remote: &Remote,
+        ranges: Vec<Range<u64>>,
+    ) -> Result<Option<Fetched>, ServeError> {
+        self.remotes.read(remote, ranges).await
+    }
+
+    /// Keeps what was read of a master to learn that it has tiles.
+    pub(super) fn keep_head(&self, source: &Source, media: &MediaId, version: &str, head: Head) {
+        self.remotes.keep(key(source, media, version), head);
     }
 
     /// Gives back the room of a master that was fetched; who has it open can read on.

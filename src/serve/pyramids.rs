@@ -126,6 +126,11 @@ impl Tiles {
         Some((found, grant.with_tiles(Arc::clone(self))))
     }
 
+    /// Whether they are the master's own: what is handed out of them is what the master gives in any case.
+    pub(super) fn are_the_masters(&self) -> bool {
+        matches!(self.0, Kind::Master(_))
+    }
+
     /// Bytes of the cache that it keeps others from.
     fn bytes(&self) -> u64 {
         match &self.0 {
@@ -177,10 +182,19 @@ impl Lent {
         for range in lift.ranges() {
             tiles.push(self.original.read(range).await?);
         }
-        match lift.bytes() {
-            ..=AT_ONCE => lift.finish(&tiles),
-            _ => self.pool.run(lift.cost(), move || lift.finish(&tiles)).await,
-        }
+        put_together(&self.pool, lift, tiles).await
+    }
+}
+
+/// A picture out of the tiles that were read for it: on another thread if that takes its time.
+pub(super) async fn put_together(
+    pool: &Pool,
+    lift: Lift,
+    tiles: Vec<Bytes>,
+) -> Result<Vec<u8>, ImagingError> {
+    match lift.bytes() {
+        ..=AT_ONCE => lift.finish(&tiles),
+        _ => pool.run(lift.cost(), move || lift.finish(&tiles)).await,
     }
 }
 
@@ -265,6 +279,7 @@ impl Pyramids {
 
     /// Lets go of what is kept open of a scope, and tries again what failed.
     pub(super) fn close(&self, scope: &Scope) {
+        self.shared.originals.close(scope);
         self.shared.open.retain(|key, _| !scope.holds(key.as_str()));
         self.shared.failed.retain(|key, _| !scope.holds(key.as_str()));
         self.shared.looked.retain(|key, ()| !scope.holds(key.as_str()));

@@ -15,7 +15,8 @@ use super::flight::Flights;
 use super::gate::Grant;
 use super::metrics;
 use super::originals::{Original, Originals};
-use super::pyramids::{Pyramids, Tiles};
+use super::pyramids::{Pyramids, Tiles, put_together};
+use super::remote::Remote;
 use super::replicas::Replicas;
 use crate::imaging::{self, Header, ImagingError, Limits, Master, Pool, Tiled};
 use crate::store::{Key, Store};
@@ -51,9 +52,22 @@ impl Render {
 
     async fn run(self, grant: Grant) -> Result<Bytes, ServeError> {
         let begun = Instant::now();
+        let remote = match &grant.tiles {
+            Some(_) => None,
+            None => self.originals.remote(&grant, &self.pool, &self.limits).await?,
+        };
+        if let Some(remote) = &remote
+            && let Some(bytes) = self.borrow(&grant, remote).await?
+        {
+            ::metrics::counter!(metrics::TILES).increment(1);
+            return Ok(bytes.into());
+        }
         let bytes = match self.redraw(&grant, grant.tiles.clone()).await {
             Some(bytes) => bytes,
-            None => self.draw_master(&grant).await?,
+            None => match self.draw_parts(&grant, remote).await? {
+                Some(bytes) => bytes,
+                None => self.draw_master(&grant).await?,
+            },
         };
         ::metrics::counter!(metrics::RENDERS).increment(1);
         ::metrics::histogram!(metrics::RENDER_SECONDS).record(begun.elapsed().as_secs_f64());
@@ -71,6 +85,36 @@ impl Render {
             }
             drawn => Some(drawn),
         }
+    }
+
+    /// Tiles of a master that stays with its source, if they answer as they are.
+    async fn borrow(&self, grant: &Grant, remote: &Remote) -> Result<Option<Vec<u8>>, ServeError> {
+        let Some(lift) = remote.find(&grant.job) else { return Ok(None) };
+        let Some(fetched) = self.originals.parts(remote, lift.ranges().collect()).await? else {
+            return Ok(None);
+        };
+        let tiles = fetched.each(lift.ranges());
+        // Whatever is wrong is told by who draws from them.
+        Ok(put_together(&self.pool, lift, tiles).await.ok())
+    }
+
+    /// Drawn from those parts of a master that it takes, if they are few.
+    async fn draw_parts(
+        &self,
+        grant: &Grant,
+        remote: Option<Arc<Remote>>,
+    ) -> Result<Option<Drawn>, ServeError> {
+        let Some(remote) = remote else { return Ok(None) };
+        let header = remote.header();
+        let needs = imaging::admit(header, &grant.job, &self.limits).and_then(|_| remote.needs(&grant.job));
+        let needs = match needs {
+            Ok(Some(needs)) => needs,
+            Ok(None) | Err(ImagingError::TooLarge { .. }) => return Ok(None),
+            Err(error) => return Ok(Some(Err(error))),
+        };
+        let Some(fetched) = self.originals.parts(&remote, needs).await? else { return Ok(None) };
+        let master = Box::new(remote.with(fetched.parts()));
+        Ok(Some(self.draw(header.clone(), master, grant).await))
     }
 
     /// A master that is too large to be drawn from at once is drawn from its tiles, row by row as they are made.

@@ -16,6 +16,7 @@ mod pdf;
 mod presentation;
 mod purge;
 mod pyramids;
+mod ranges;
 mod redis;
 mod settings;
 mod settings_page;

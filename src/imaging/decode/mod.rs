@@ -1,5 +1,7 @@
 //! From a file to pixels. One kind of file, one module.
 
+use std::ops::Range;
+
 use super::pixels::{Channels, Pixels};
 use super::plan::Plan;
 use super::sniff::Layout;
@@ -53,6 +55,18 @@ pub(super) fn admit(header: &Header, plan: &Plan) -> Result<(), ImagingError> {
     match &header.layout {
         Layout::Tiff(layout) => tiff::admit(layout, plan),
         _ => Ok(()),
+    }
+}
+
+/// Which bytes [`decode`] reads of a file, beside its tables, which have to be at hand; `None` where it reads all.
+pub(super) fn needs(
+    master: &mut dyn Master,
+    header: &Header,
+    plan: &Plan,
+) -> Result<Option<Vec<Range<u64>>>, ImagingError> {
+    match &header.layout {
+        Layout::Tiff(layout) => tiff::needs(master, layout, plan),
+        _ => Ok(None),
     }
 }
 

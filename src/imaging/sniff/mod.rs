@@ -171,6 +171,14 @@ pub fn sniff(parts: &Parts) -> Result<Sniff, ImagingError> {
     settle(examine(parts, Depth::Size))
 }
 
+/// Tells what [`header`] tells, from parts of a file of this length, if that is known.
+pub fn sniff_levels(parts: &Parts, length: Option<u64>) -> Result<Sniff, ImagingError> {
+    Ok(match settle(examine(parts, Depth::Levels))? {
+        Sniff::Known(header) => Sniff::Known(Header { length, ..header }),
+        need => need,
+    })
+}
+
 /// Bytes of memory that [`header`] takes, about: all but hostile files tell it in their first kilobytes.
 pub const HEADER_COST: u64 = 1 << 20;
 

@@ -3,13 +3,15 @@
 use std::io::{Read, SeekFrom};
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use crate::imaging::{ImagingError, Master};
 
 /// The bytes of a file that are known so far: its beginning, and whatever else was asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Parts {
     /// In the order of their beginnings.
-    held: Vec<(u64, Vec<u8>)>,
+    held: Vec<(u64, Bytes)>,
     end: Option<u64>,
 }
 
@@ -35,7 +37,8 @@ const MOST: usize = 1024;
 impl Parts {
     /// Adds the answer to a request for a range. More bytes than were asked for are welcome; fewer
     /// mean that the file ends there.
-    pub fn add(&mut self, asked: Range<u64>, bytes: Vec<u8>) {
+    pub fn add(&mut self, asked: Range<u64>, bytes: impl Into<Bytes>) {
+        let bytes = bytes.into();
         let end = asked.start.saturating_add(bytes.len() as u64);
         if end < asked.end {
             self.end = Some(self.end.map_or(end, |known| known.min(end)));
@@ -43,9 +46,32 @@ impl Parts {
         self.held.insert(self.behind(asked.start), (asked.start, bytes));
     }
 
+    /// Adds what others know of the same file.
+    pub fn join(&mut self, others: Self) {
+        for (at, bytes) in others.held {
+            self.add(at..at.saturating_add(bytes.len() as u64), bytes);
+        }
+    }
+
+    /// The bytes of a range, if all of them are known.
+    pub fn bytes(&self, range: Range<u64>) -> Option<Bytes> {
+        let length = usize::try_from(range.end.checked_sub(range.start)?).ok()?;
+        let known = |(at, bytes): &(u64, Bytes)| {
+            let from = usize::try_from(range.start.checked_sub(*at)?).ok()?;
+            let to = from.checked_add(length).filter(|to| *to <= bytes.len())?;
+            Some(bytes.slice(from..to))
+        };
+        self.held[..self.behind(range.start)].iter().rev().find_map(known)
+    }
+
+    /// Bytes of memory that they take.
+    pub fn weight(&self) -> u64 {
+        self.held.iter().map(|(_, bytes)| bytes.len() as u64).sum()
+    }
+
     /// A file that is there as a whole.
     pub(in crate::imaging) fn whole(bytes: Vec<u8>) -> Self {
-        Self { end: Some(bytes.len() as u64), held: vec![(0, bytes)] }
+        Self { end: Some(bytes.len() as u64), held: vec![(0, bytes.into())] }
     }
 
     /// Bytes of a file that is there as a whole.
@@ -93,6 +119,14 @@ impl Parts {
             None if self.held.len() >= MOST => Err(ImagingError::broken("its header has no end").into()),
             None => Err(Lack::Bytes(start..end)),
         }
+    }
+
+    /// Some of the bytes from a place on; none where they are not known.
+    pub(in crate::imaging) fn from(&self, position: u64) -> &[u8] {
+        let known =
+            |(at, bytes): &(u64, Bytes)| usize::try_from(position - at).is_ok_and(|from| from < bytes.len());
+        let found = self.held[..self.behind(position)].iter().rev().find(|part| known(part));
+        found.map_or(&[], |(at, bytes)| &bytes[(position - at) as usize..])
     }
 
     pub(in crate::imaging) fn array<const N: usize>(&self, start: u64) -> Result<[u8; N], Lack> {

@@ -1,5 +1,7 @@
 //! TIFFs that are pyramids already: what is handed out beside what is drawn.
 
+use std::ops::Range;
+
 use super::*;
 use crate::imaging::{Lift, Tiled};
 
@@ -120,4 +122,76 @@ fn tiles_are_joined_as_they_are_drawn() {
         }
     }
     assert!(joined > 40, "{joined} pictures of several tiles");
+}
+
+/// Whatever is drawn, of whatever part and size: from the tables and the tiles that are told to be needed it is the same.
+#[test]
+fn what_is_needed_is_all_that_is_read() {
+    let (mut drawn, mut saved) = (0, 0);
+    for name in ["pyramid-jpeg-big.tif", "pyramid-jpeg-edges.tif", "jpeg-rgb-tiles-64.tif"] {
+        let file = fixture(name);
+        let header = header_of(&file).unwrap();
+        let part = |range: &Range<u64>| file[range.start as usize..range.end as usize].to_vec();
+        let mut parts = Parts::default();
+        tables(&header).unwrap().into_iter().for_each(|range| parts.add(range.clone(), part(&range)));
+        let length = file.len() as u64;
+        let mut draw = 11_u32;
+        let mut below = |most: u32| {
+            draw = draw.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (draw >> 8) % most.max(1)
+        };
+        for round in 0..40 {
+            let (x, y) = (below(header.width), below(header.height));
+            let crop =
+                Rect { x, y, width: 1 + below(header.width - x), height: 1 + below(header.height - y) };
+            let size = (1 + below(crop.width), 1 + below(crop.height));
+            let format = FORMATS[round % FORMATS.len()];
+            let job = Job { format, ..job(&header, crop, size) };
+            let needs = needs(&mut Sparse::new(parts.clone(), length), &header, &job).unwrap().unwrap();
+            let mut known = parts.clone();
+            needs.iter().for_each(|range| known.add(range.clone(), part(range)));
+            let limits = Limits::default();
+            let sparse = Box::new(Sparse::new(known, length));
+            let from_parts = render(sparse, &header, &job, &limits, &Hints::new(&header)).unwrap();
+            assert!(from_parts == made(&file, &job).unwrap(), "{name} {crop:?} {size:?}");
+            drawn += 1;
+            saved += usize::from(needs.len() < header.width.div_ceil(64) as usize);
+        }
+    }
+    assert!(drawn == 120 && saved > 20, "{saved} of {drawn} needed few tiles");
+}
+
+#[test]
+fn what_comes_in_no_tiles_of_jpeg_is_not_read_in_parts() {
+    for name in ["deflate-tiles.tif", "baseline.jpg", "lzw.tif"] {
+        let file = fixture(name);
+        let header = header_of(&file).unwrap();
+        assert_eq!(tables(&header).unwrap(), [], "{name}");
+        let needs = needs(&mut Cursor::new(&file), &header, &whole(&header)).unwrap();
+        assert_eq!(needs, None, "{name}");
+    }
+}
+
+/// A directory that is told piece by piece is the one that is told of the open file.
+#[test]
+fn levels_are_told_from_afar() {
+    for name in
+        ["pyramid-jpeg-big.tif", "pyramid-jpeg-edges.tif", "pyramid-sub.tif", "pages.tif", "baseline.jpg"]
+    {
+        let file = fixture(name);
+        let known = header_of(&file).unwrap();
+        let mut parts = Parts::default();
+        let told = loop {
+            match sniff_levels(&parts, Some(file.len() as u64)).unwrap() {
+                Sniff::Known(header) => break header,
+                Sniff::NeedAll => panic!("it is no PDF"),
+                Sniff::Need(range) => {
+                    let end = range.end.min(file.len() as u64) as usize;
+                    let bytes = file.get(range.start as usize..end).unwrap_or_default();
+                    parts.add(range, bytes.to_vec());
+                }
+            }
+        };
+        assert_eq!(told, known, "{name}");
+    }
 }

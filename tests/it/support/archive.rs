@@ -22,7 +22,7 @@ pub(crate) struct Page {
     pub(crate) image: Vec<u8>,
     /// The size that the system tells, right or wrong.
     pub(crate) told: Option<(u32, u32)>,
-    /// Whether its files have a strong validator.
+    /// Whether its files have a strong validator; `EPOCH` in it goes up as addresses expire.
     pub(crate) tag: Option<&'static str>,
 }
 

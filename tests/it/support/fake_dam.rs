@@ -11,7 +11,7 @@ use http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::{Body as _, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
@@ -48,6 +48,12 @@ pub(crate) enum Fault {
     Html,
     /// An empty object instead of what was recorded.
     Shape,
+    /// Of a file all comes, whatever part is asked for.
+    Deaf,
+    /// Parts of a file are said to be of a longer one.
+    Longer,
+    /// Parts of a file are shorter than they are said to be.
+    Shorter,
 }
 
 /// `routes.toml`.
@@ -110,6 +116,7 @@ struct Changing {
     unknown: Vec<String>,
     fault: Option<(Fault, &'static str)>,
     epoch: usize,
+    sent: usize,
 }
 
 impl FakeDam {
@@ -182,6 +189,11 @@ impl FakeDam {
         changing.requests.iter().filter(|line| line.contains(part)).count()
     }
 
+    /// How many bytes of images were sent.
+    pub(crate) fn sent(&self) -> usize {
+        self.state.changing.lock().unwrap().sent
+    }
+
     /// Fails the test if a request was made that no route knows.
     pub(crate) fn assert_all_known(&self) {
         let unknown = &self.state.changing.lock().unwrap().unknown;
@@ -219,7 +231,7 @@ impl FakeDam {
         let mut held = self.state.held.subscribe();
         let _ = held.wait_for(|held| held.is_none_or(|part| !line.contains(part))).await;
         match fault {
-            None | Some(Fault::Half) => {}
+            None | Some(Fault::Half | Fault::Deaf | Fault::Longer | Fault::Shorter) => {}
             Some(Fault::Silent) => std::future::pending().await,
             Some(Fault::Cut) => return cut(b"{\"begin", 1000),
             Some(Fault::TooMany) => {
@@ -276,12 +288,17 @@ impl FakeDam {
             }
             (None, None, None, Some(image)) => {
                 let bytes = std::fs::read(self.state.folder.join(image)).unwrap();
-                match fault {
+                let answer = match fault {
                     Some(Fault::Half) if !asked.contains_key(RANGE) => {
                         cut(&bytes[..bytes.len() / 2], bytes.len())
                     }
+                    Some(Fault::Deaf) => file(&bytes, &HeaderMap::new()),
+                    Some(fault @ (Fault::Longer | Fault::Shorter)) => lie(file(&bytes, asked), fault),
                     _ => file(&bytes, asked),
-                }
+                };
+                let length = answer.body().size_hint().exact().unwrap_or_default();
+                self.state.changing.lock().unwrap().sent += length as usize;
+                answer
             }
             (None, None, Some(bytes), None) => match &self.state.routes.expiring {
                 Some(expiring) if !self.is_current(expiring, query) => {
@@ -293,7 +310,7 @@ impl FakeDam {
         };
         for (name, value) in &route.headers {
             let name = HeaderName::try_from(name).unwrap();
-            response.headers_mut().insert(name, HeaderValue::try_from(self.here(value)).unwrap());
+            response.headers_mut().insert(name, HeaderValue::try_from(self.current(value)).unwrap());
         }
         response
     }
@@ -303,7 +320,7 @@ impl FakeDam {
         let epoch = self.state.changing.lock().unwrap().epoch;
         match &self.state.routes.expiring {
             Some(expiring) => text.replace(&expiring.placeholder, &format!("epoch-{epoch}")),
-            None => text,
+            None => text.replace("EPOCH", &epoch.to_string()),
         }
     }
 
@@ -333,6 +350,20 @@ fn file(bytes: &[u8], asked: &HeaderMap) -> Response<Body> {
     let part = format!("bytes {start}-{end}/{}", bytes.len());
     let headers = [(CONTENT_TYPE, "image/jpeg"), (CONTENT_RANGE, part.as_str())];
     raw(StatusCode::PARTIAL_CONTENT, &headers, &bytes[start..=end])
+}
+
+/// A part of a file that is not what it is said to be.
+fn lie(mut answer: Response<Body>, fault: Fault) -> Response<Body> {
+    let Some(range) = answer.headers().get(CONTENT_RANGE) else { return answer };
+    let (part, total) = range.to_str().unwrap().split_once('/').unwrap();
+    let total = total.parse::<u64>().unwrap() + u64::from(fault == Fault::Longer);
+    let range = HeaderValue::try_from(format!("{part}/{total}")).unwrap();
+    answer.headers_mut().insert(CONTENT_RANGE, range);
+    if fault == Fault::Shorter {
+        let short = Full::new(Bytes::from_static(b"short")).map_err(|never| match never {});
+        *answer.body_mut() = BodyExt::boxed_unsync(short);
+    }
+    answer
 }
 
 /// An answer that announces more than it sends.

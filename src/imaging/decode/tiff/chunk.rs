@@ -1,6 +1,7 @@
 //! One strip or tile of a TIFF, unpacked row by row.
 
 use std::io::{BufRead, BufReader, Cursor, Read, SeekFrom, copy, sink};
+use std::ops::Range;
 
 use fax::decoder::{DecodeStatus, Group4Decoder};
 use fax::{BitWriter, Bits, Color, VecWriter};
@@ -21,6 +22,9 @@ use crate::imaging::sniff::tiff::Level;
 use crate::imaging::sniff::tiff::compression::{DEFLATE, GROUP_4, JPEG, LZW, NONE, OLD_DEFLATE, PACK_BITS};
 use crate::imaging::sniff::tiff::photometric::YCBCR;
 use crate::imaging::{ImagingError, Master};
+
+/// Quantisation and entropy tables that chunks share.
+const LONGEST_TABLES: u64 = 1 << 16;
 
 /// Bytes held for a chunk at most: a row, or all of it and its file bytes if it is JPEG.
 pub(super) fn cost(level: &Level) -> u64 {
@@ -150,6 +154,17 @@ fn place(master: &mut dyn Master, level: &Level, index: u64) -> Result<Option<(u
     }
 }
 
+/// Which bytes of the file a chunk of JPEG is. `None` is one that was never written.
+pub(super) fn bytes(
+    master: &mut dyn Master,
+    level: &Level,
+    index: u64,
+) -> Result<Option<Range<u64>>, ImagingError> {
+    let Some((at, length)) = place(master, level, index)? else { return Ok(None) };
+    check_length(level, length)?;
+    Ok(Some(at..at.saturating_add(length)))
+}
+
 fn open<'a>(
     master: &'a mut dyn Master,
     level: &'a Level,
@@ -192,11 +207,7 @@ impl<R: Read> Read for Ordered<R> {
 
 /// A complete JPEG: the shared tables without their end marker, then the chunk without its start.
 fn jpeg_file(master: &mut dyn Master, level: &Level, at: u64, length: u64) -> Result<Vec<u8>, ImagingError> {
-    const LONGEST_TABLES: u64 = 1 << 16;
-    let raw = u64::from(level.chunk.0) * u64::from(level.chunk.1) * level.samples;
-    if length > raw.saturating_mul(2).saturating_add(LONGEST_TABLES) {
-        return Err(ImagingError::broken(format!("a JPEG of {length} bytes in a strip or tile of {raw}")));
-    }
+    check_length(level, length)?;
     let mut file = Vec::new();
     let tables = level.tables.filter(|tables| (4..LONGEST_TABLES).contains(&tables.count));
     if let Some(tables) = tables {
@@ -206,6 +217,15 @@ fn jpeg_file(master: &mut dyn Master, level: &Level, at: u64, length: u64) -> Re
     let start = if tables.is_some() { 2 } else { 0 };
     file.extend_from_slice(chunk.get(start..).unwrap_or_default());
     Ok(file)
+}
+
+/// An error unless a JPEG has no more bytes than its chunk can give a reason for.
+fn check_length(level: &Level, length: u64) -> Result<(), ImagingError> {
+    let raw = u64::from(level.chunk.0) * u64::from(level.chunk.1) * level.samples;
+    if length > raw.saturating_mul(2).saturating_add(LONGEST_TABLES) {
+        return Err(ImagingError::broken(format!("a JPEG of {length} bytes in a strip or tile of {raw}")));
+    }
+    Ok(())
 }
 
 /// The samples of a part of a JPEG chunk, if it is one that is read row by row.

@@ -2,6 +2,7 @@
 
 use std::io::{Read, SeekFrom};
 use std::iter;
+use std::ops::Range;
 
 use super::bands::{BAND, Bands};
 use super::{Decoded, LONGEST_PROFILE};
@@ -20,6 +21,8 @@ use colour::Colour;
 
 /// Strips and tiles that one job touches: each is looked up and opened, and a million of them take a few seconds.
 const MOST_CHUNKS: u64 = 1_000_000;
+/// Tiles that are fetched for one job: who needs more of them reads the whole file.
+const MOST_NEEDED: u64 = 4096;
 
 /// Refuses a job that touches too many strips or tiles, however small they are.
 pub(super) fn admit(layout: &Layout, plan: &Plan) -> Result<(), ImagingError> {
@@ -33,6 +36,20 @@ pub(super) fn admit(layout: &Layout, plan: &Plan) -> Result<(), ImagingError> {
         });
     }
     Ok(())
+}
+
+/// Where the tiles lie that are touched, if it is tiles of JPEG, and not too many.
+pub(super) fn needs(
+    master: &mut dyn Master,
+    layout: &Layout,
+    plan: &Plan,
+) -> Result<Option<Vec<Range<u64>>>, ImagingError> {
+    let level = &layout.levels[plan.level];
+    if level.compression != compression::JPEG || count(level, plan.read) > MOST_NEEDED {
+        return Ok(None);
+    }
+    let places = chunks(level, plan.read).map(|(index, _)| chunk::bytes(master, level, index));
+    places.filter_map(Result::transpose).collect::<Result<_, _>>().map(Some)
 }
 
 /// A chunk of JPEG is decoded as a whole; everything else goes by rows.
