@@ -1,6 +1,7 @@
 //! What several tests share.
 
 pub(crate) mod archive;
+pub(crate) mod bucket;
 pub(crate) mod counts;
 pub(crate) mod crawl;
 pub(crate) mod fake_dam;
