@@ -29,6 +29,7 @@ use crate::http::{PublicUrl, Stack, listen};
 use crate::iiif::presentation::Version;
 use crate::imaging::Pool;
 use crate::serve::collections::Collections;
+use crate::serve::depot::{Depot, Patience};
 use crate::serve::epochs::Epochs;
 use crate::serve::facts::Facts;
 use crate::serve::gate::Gate;
@@ -45,7 +46,7 @@ use crate::serve::warming::{Means, Warming};
 use crate::settings::Settings;
 use crate::settings::source::Source as SourceSettings;
 use crate::store::redis::Standing;
-use crate::store::{Claim, Disk, Files, Memory, Redis, Store, Tenure, Tiered};
+use crate::store::{Bucket, Claim, Disk, Files, Memory, Redis, Store, Tenure, Tiered, bucket};
 use crate::telemetry;
 use crate::upstream::Upstream;
 
@@ -222,6 +223,8 @@ fn parts(
 ) -> anyhow::Result<(Parts, Readiness)> {
     let dir = &settings.cache.dir;
     let redis = Redis::open("redis", &settings.redis)?.map(Arc::new);
+    let bucket = settings.cache.bucket.as_ref();
+    let bucket = bucket.map(|settings| Bucket::open("bucket", settings)).transpose()?;
     let shares = Shares::of(settings, redis.is_some());
     let originals = Files::open_dir("originals", &dir.join("originals"), shares.originals)?;
     let tiles = Files::open_dir("pyramids", &dir.join("pyramids"), shares.pyramids)?;
@@ -233,8 +236,11 @@ fn parts(
         }
     };
     let ready = Readiness::new({
-        let (originals, tiles) = (originals.clone(), tiles.clone());
-        move || if originals.is_scanned() && tiles.is_scanned() { ready() } else { Err(SCANNING.to_owned()) }
+        let (originals, tiles, bucket) = (originals.clone(), tiles.clone(), bucket.clone());
+        move || match originals.is_scanned() && tiles.is_scanned() {
+            true => Ok(ready()?.and(of_bucket(bucket.as_ref()))),
+            false => Err(SCANNING.to_owned()),
+        }
     });
     // Descriptions and facts have memory of their own.
     let pictures = Arc::new(Tiered::new(Arc::clone(&finished), Arc::clone(&store)));
@@ -247,8 +253,9 @@ fn parts(
     let epochs = Epochs::new(store.clone(), Arc::clone(&clock));
     let kept = (store.clone(), epochs);
     let records = Records::new(kept, replicas.clone(), facts.clone(), Arc::clone(&clock));
-    let pyramids =
-        Pyramids::new(tiles.clone(), shares.pyramids, originals.clone(), Arc::clone(&pool), limits);
+    let depot = bucket.map(|bucket| Depot::new(bucket, replicas.clone(), Patience::Long));
+    let kept = (tiles.clone(), shares.pyramids);
+    let pyramids = Pyramids::new(kept, depot.clone(), originals.clone(), Arc::clone(&pool), limits);
     let render = Render::new(originals, pyramids.clone(), pool, limits);
     let derivatives = derivatives(pictures, replicas.clone(), render);
     let collections = Collections::new(store.clone(), replicas.clone(), records.clone(), clock);
@@ -260,6 +267,7 @@ fn parts(
         originals: files,
         tiles,
         pyramids: pyramids.clone(),
+        depot,
         facts: facts.clone(),
         records: records.clone(),
         collections: collections.clone(),
@@ -276,7 +284,8 @@ fn parts(
 }
 
 /// One source with the machinery of the gateway around it, which may run on the same cache: of that nothing is dropped to
-/// make room. Masters lie in a folder of their own while they are needed. The second is why Redis is not used, if it is to be.
+/// make room. Masters lie in a folder of their own while they are needed. The second is what it has to do
+/// without, Redis or the bucket, and why.
 pub async fn warming(
     settings: &Settings,
     name: &str,
@@ -286,6 +295,8 @@ pub async fn warming(
     let (clock, limits, dir) = (Arc::new(SystemClock), settings.limits.limits(), &settings.cache.dir);
     let claim = Claim::shared(dir).await?;
     let redis = Redis::open("redis", &settings.redis)?.map(Arc::new);
+    let bucket = settings.cache.bucket.as_ref();
+    let bucket = bucket.map(|settings| Bucket::open("bucket", settings)).transpose()?;
     let shares = Shares::of(settings, redis.is_some());
     let tiles = Files::open_as(Tenure::Guest, "pyramids", &dir.join("pyramids"), shares.pyramids)?;
     let answers = dir.join("answers");
@@ -303,15 +314,21 @@ pub async fn warming(
     let originals = Originals::new(originals, limits.memory / 4);
     let pool = Arc::new(Pool::new(&settings.limits).in_background(at_once));
     let facts = Facts::new(store.clone(), originals.clone(), Arc::clone(&pool), limits, clock.clone());
+    let others = replicas.clone();
     let epochs = Epochs::new(store.clone(), clock.clone());
     let records = Records::new((store, epochs), replicas, facts.clone(), clock);
-    let pyramids = Pyramids::new(tiles.clone(), shares.pyramids, originals.clone(), pool, limits);
+    let depot = bucket.clone().map(|bucket| Depot::new(bucket, others, Patience::Short));
+    let kept = (tiles.clone(), shares.pyramids);
+    let pyramids = Pyramids::new(kept, depot, originals.clone(), pool, limits);
     let sources = sources(settings)?;
     let source = Arc::clone(sources.get(name)?);
     let gate = Gate::new(sources, records.clone(), facts.clone());
+    let is_tried = || bucket.as_ref().is_none_or(|bucket| bucket.standing() != bucket::Standing::Trying);
     let standing = loop {
         match ready() {
-            Ok(standing) if tiles.is_scanned() => break standing,
+            Ok(standing) if tiles.is_scanned() && is_tried() => {
+                break standing.and(of_bucket(bucket.as_ref()));
+            }
             _ => sleep(LOOK).await,
         }
     };
@@ -363,6 +380,17 @@ impl Answers {
             Standing::Down(reason) => Ok(Ready::Without(format!("without Redis: {reason}"))),
         };
         Self { store: redis.clone(), replicas: Replicas::sharing(redis), ready: Box::new(ready) }
+    }
+}
+
+/// The bucket is needed by nobody: all that is in it can be made.
+fn of_bucket(bucket: Option<&Bucket>) -> Ready {
+    match bucket.map(Bucket::standing) {
+        None | Some(bucket::Standing::Up) => Ready::Fully,
+        Some(bucket::Standing::Trying) => {
+            Ready::Without("without the bucket: it has not answered yet".to_owned())
+        }
+        Some(bucket::Standing::Down(reason)) => Ready::Without(format!("without the bucket: {reason}")),
     }
 }
 

@@ -33,6 +33,18 @@ pub enum Ready {
     Without(String),
 }
 
+impl Ready {
+    /// Both at once.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Fully, other) => other,
+            (this, Self::Fully) => this,
+            (Self::Without(this), Self::Without(other)) => Self::Without(format!("{this}, and {other}")),
+        }
+    }
+}
+
 impl Readiness {
     /// Ready when `ask` says so; its error ends up in the answer.
     pub fn new(ask: impl Fn() -> Result<Ready, String> + Send + Sync + 'static) -> Self {
@@ -176,6 +188,14 @@ mod tests {
         ] {
             assert_eq!(status(exposure, peer, header), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn all_that_is_missing_is_told() {
+        let without = |what: &str| Ready::Without(format!("without {what}"));
+        assert_eq!(Ready::Fully.and(Ready::Fully), Ready::Fully);
+        assert_eq!(Ready::Fully.and(without("a")), without("a").and(Ready::Fully));
+        assert_eq!(without("a").and(without("b")), without("a, and without b"));
     }
 
     #[test]

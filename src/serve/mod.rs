@@ -12,6 +12,7 @@ use crate::upstream::{Halt, UpstreamError};
 
 pub mod cache;
 pub mod collections;
+pub mod depot;
 pub mod epochs;
 pub mod facts;
 pub mod flight;

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::collections::Collections;
+use super::depot::Depot;
 use super::facts::Facts;
 use super::pyramids::Pyramids;
 use super::records::Records;
@@ -40,6 +41,8 @@ pub struct Kept {
     pub tiles: Files,
     /// Those that are open.
     pub pyramids: Pyramids,
+    /// Those that others have, too.
+    pub depot: Option<Depot>,
     /// What is known of masters.
     pub facts: Facts,
     /// What was told of items.
@@ -143,6 +146,9 @@ impl Shared {
         let mut dropped = self.drop_own(source, item, &scope, &mut failed).await;
         dropped.entry("memory".to_owned()).or_default().entries += told;
         self.note(self.kept.store_name, self.kept.store.purge(&scope).await, &mut dropped, &mut failed);
+        if let Some(depot) = &self.kept.depot {
+            self.note("bucket", depot.purge(&source.name, item).await, &mut dropped, &mut failed);
+        }
         let all: u64 = dropped.values().map(|dropped| dropped.bytes).sum();
         tracing::info!(source = %source.name, item, size_bytes = all, "purged");
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);

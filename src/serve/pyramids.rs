@@ -9,13 +9,15 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::ServeError;
+use super::depot::Depot;
 use super::flight::Flights;
 use super::gate::Grant;
 use super::metrics;
 use super::originals::{Original, Originals};
+use super::replicas::Stint;
 use crate::imaging::pyramid::{self, Pyramid, Stored};
 use crate::imaging::{ImagingError, Job, Lift, Limits, Pool, Tiled};
 use crate::store::{self, File, Files, Key, Scope, StoreError};
@@ -28,6 +30,8 @@ const REST: Duration = Duration::from_secs(600);
 const FAILED: usize = 10_000;
 /// Masters whose pyramid was looked for on the disk, in memory.
 const LOOKED: usize = 10_000;
+/// How long a request waits for a pyramid that is on its way from the bucket, before the master has to do.
+const ON_ITS_WAY: Duration = Duration::from_secs(2);
 /// Pyramids that are kept open: each is a file.
 const OPEN: u64 = 256;
 /// Tiles of no more bytes are joined where their request is answered: another thread would cost more.
@@ -48,8 +52,11 @@ struct Shared {
     open: Cache<Key, Arc<Tiles>, ByFile>,
     /// Until when a master is not tried again.
     failed: Cache<Key, Instant>,
-    /// Those whose pyramid another process has not left on the disk, or has and we know it.
+    /// Those whose pyramid nobody else has left on the disk or in the bucket, or has and we know it.
     looked: Cache<Key, ()>,
+    looking: Flights<Key, Option<Arc<Tiles>>>,
+    /// What the other replicas have made.
+    depot: Option<Depot>,
     originals: Originals,
     pool: Arc<Pool>,
     limits: Limits,
@@ -209,8 +216,14 @@ impl Stored for File {
 }
 
 impl Pyramids {
-    /// Pyramids kept in `files`, which may take so many bytes.
-    pub fn new(files: Files, bytes: u64, originals: Originals, pool: Arc<Pool>, limits: Limits) -> Self {
+    /// Pyramids kept in `files`, which may take so many bytes, and in a bucket behind them.
+    pub fn new(
+        (files, bytes): (Files, u64),
+        depot: Option<Depot>,
+        originals: Originals,
+        pool: Arc<Pool>,
+        limits: Limits,
+    ) -> Self {
         let room = (bytes / SHARE).max(1);
         let weighter = ByFile { least: room.div_ceil(OPEN) };
         let shared = Shared {
@@ -218,6 +231,8 @@ impl Pyramids {
             open: Cache::with_weighter(OPEN as usize, room, weighter),
             failed: Cache::new(FAILED),
             looked: Cache::new(LOOKED),
+            looking: Flights::default(),
+            depot,
             originals,
             pool,
             limits,
@@ -229,7 +244,7 @@ impl Pyramids {
     pub async fn get(&self, grant: &Grant) -> Option<Arc<Tiles>> {
         let (shared, key) = (&self.shared, grant.pyramid()?);
         let tiles = match shared.find(grant, &key).await {
-            None if shared.is_news(&key) => shared.adopt(grant, &key).await?,
+            None if shared.is_news(&key) => shared.wait_for(grant, &key).await?,
             found => found?,
         };
         tiles.serves(&grant.job).then_some(tiles)
@@ -238,6 +253,22 @@ impl Pyramids {
     /// Whether the pyramid of a grant is there and whole.
     pub(super) async fn has(&self, grant: &Grant, key: &Key) -> bool {
         self.shared.find(grant, key).await.is_some() || self.shared.adopt(grant, key).await.is_some()
+    }
+
+    /// Whether the bucket has a pyramid of this name, found out without fetching it.
+    pub(super) async fn is_shared(&self, key: &Key) -> bool {
+        match &self.shared.depot {
+            Some(depot) => depot.has(key).await,
+            None => false,
+        }
+    }
+
+    /// Sees to it that the bucket, if there is one, has a pyramid that is on the disk.
+    pub(super) async fn share(&self, key: &Key) -> Result<(), ServeError> {
+        match &self.shared.depot {
+            Some(depot) => depot.ensure(key, &self.shared.files).await,
+            None => Ok(()),
+        }
     }
 
     /// Makes the pyramid of a grant; its length in bytes.
@@ -291,6 +322,8 @@ impl Pyramids {
             tracing::warn!(source = %grant.view.source.name, media = %grant.view.media, %error, "dropping a damaged pyramid");
             self.shared.open.remove(&key);
             self.shared.forget(&key).await;
+            // Perhaps it came from there, or was sent there as it was.
+            self.shared.discard(&key).await;
         }
     }
 
@@ -324,16 +357,63 @@ impl Pyramids {
 }
 
 impl Shared {
-    /// Whether nobody has looked on the disk yet, who asks being about to.
+    /// Whether nobody has looked yet for what others have left.
     fn is_news(&self, key: &Key) -> bool {
-        let is_news = self.looked.get(key).is_none();
+        self.looked.get(key).is_none()
+    }
+
+    /// What others have left, if it is here soon. Then or later it is found like any other.
+    async fn wait_for(self: &Arc<Self>, grant: &Grant, key: &Key) -> Option<Arc<Tiles>> {
+        let found = timeout(ON_ITS_WAY, self.look(grant, key)).await;
         self.looked.insert(key.clone(), ());
-        is_news
+        found.ok()?
+    }
+
+    /// What others have left: another process on the disk, another replica in the bucket. Of many who ask, one looks.
+    async fn look(self: &Arc<Self>, grant: &Grant, key: &Key) -> Option<Arc<Tiles>> {
+        let (shared, grant, named) = (Arc::clone(self), grant.clone(), key.clone());
+        let work = || async move {
+            Ok(match shared.adopt(&grant, &named).await {
+                Some(tiles) => Some(tiles),
+                None => shared.fetch(&grant, &named).await,
+            })
+        };
+        self.looking.join(key.clone(), work).await.ok()?
     }
 
     /// The pyramid that another process has made.
     async fn adopt(&self, grant: &Grant, key: &Key) -> Option<Arc<Tiles>> {
         if self.files.adopt(key).await { self.reopen(grant, key).await } else { None }
+    }
+
+    /// The pyramid that another replica has made.
+    async fn fetch(&self, grant: &Grant, key: &Key) -> Option<Arc<Tiles>> {
+        // Kept until it is open, so that it is not dropped to make room.
+        let _file = self.depot.as_ref()?.fetch(key, &self.files).await?;
+        match self.reopen(grant, key).await {
+            Some(tiles) => {
+                ::metrics::counter!(metrics::PYRAMIDS, "outcome" => "fetched").increment(1);
+                Some(tiles)
+            }
+            None => {
+                self.discard(key).await;
+                None
+            }
+        }
+    }
+
+    async fn discard(&self, key: &Key) {
+        if let Some(depot) = &self.depot {
+            depot.discard(key).await;
+        }
+    }
+
+    /// The turn to make a pyramid, or the one that another replica has made meanwhile.
+    async fn turn(&self, grant: &Grant, key: &Key) -> Result<Arc<Tiles>, Option<Stint>> {
+        match &self.depot {
+            Some(depot) => depot.turn(key, || self.fetch(grant, key)).await.map_err(Some),
+            None => Err(None),
+        }
     }
 
     fn rests(&self, key: &Key) -> bool {
@@ -378,9 +458,13 @@ impl Shared {
 
     async fn make(self: Arc<Self>, grant: Grant, key: Key) -> Result<Arc<Tiles>, ServeError> {
         let (begun, _waiting) = (Instant::now(), Waiting::begun());
-        if let Some(tiles) = self.adopt(&grant, &key).await {
+        if let Some(tiles) = self.look(&grant, &key).await {
             return Ok(tiles);
         }
+        let stint = match self.turn(&grant, &key).await {
+            Ok(tiles) => return Ok(tiles),
+            Err(stint) => stint,
+        };
         let built = self.build(&grant, &key).await.map(Arc::new);
         let outcome = if built.is_ok() { "made" } else { "failed" };
         ::metrics::counter!(metrics::PYRAMIDS, "outcome" => outcome).increment(1);
@@ -391,6 +475,8 @@ impl Shared {
                 // Begun before a purge, of a master that may be older: who waits has it, and nobody else.
                 if grant.view.is_purged() {
                     self.forget(&key).await;
+                } else if let Some((depot, stint)) = self.depot.as_ref().zip(stint) {
+                    depot.send(&key, &self.files, stint);
                 }
             }
             Err(error) => {

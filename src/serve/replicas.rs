@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::metrics;
 use crate::store::{Key, Store};
@@ -18,10 +19,16 @@ use crate::store::{Key, Store};
 pub(super) const HELD: Duration = Duration::from_secs(5);
 /// After so long a lock is left to end by itself: it might be somebody else's by the time it is removed.
 const OURS: Duration = Duration::from_secs(4);
+/// A lock of work that takes longer is made to hold on so often.
+const RENEWED: Duration = Duration::from_secs(1);
+/// How long work of another replica is waited for that takes longer: more than any picture takes.
+const PATIENCE: Duration = Duration::from_secs(900);
 /// The first pause between two looks at what another replica makes; each one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// The longest pause where the work takes longer.
+const LONG_PAUSE: Duration = Duration::from_secs(1);
 
 /// Words to the others that wait to be said; what is more is heard when it is asked for anew.
 const WORDS: usize = 256;
@@ -58,6 +65,11 @@ pub(super) enum Turn<V> {
 
 /// Given back when it is dropped: after what was made is where the others look for it.
 pub(super) struct Lock(Option<Held>);
+
+/// Held for as long as this lives, by a task that goes on asking for it; a replica that is killed lets go of it.
+pub(super) struct Stint {
+    _held: Option<DropGuard>,
+}
 
 struct Held {
     locks: Arc<dyn Store>,
@@ -119,6 +131,64 @@ impl Replicas {
                 ::metrics::counter!(metrics::ELSEWHERE).increment(1);
                 return Turn::Done(done);
             }
+        }
+    }
+}
+
+impl Replicas {
+    /// The same for work of minutes. Its lock is made to hold on while the work goes on, so who waits knows that
+    /// somebody works; `look` may cost something, and is asked once the lock is to be had.
+    pub(super) async fn stint<V, F>(&self, key: &Key, look: impl FnOnce() -> F) -> Result<V, Stint>
+    where
+        F: Future<Output = Option<V>>,
+    {
+        let Some(Others { locks, .. }) = &self.others else { return Err(Stint { _held: None }) };
+        let lock = Key::new(["lock", key.as_str()]);
+        let (begun, mut pause) = (Instant::now(), FIRST_PAUSE);
+        loop {
+            let since = Instant::now();
+            match locks.put_new(&lock, Bytes::new(), HELD).await {
+                Ok(true) => {
+                    let held = Held { locks: Arc::clone(locks), key: lock, since };
+                    let stint = Stint::holding(Lock(Some(held)));
+                    return match look().await {
+                        Some(done) => {
+                            ::metrics::counter!(metrics::ELSEWHERE).increment(1);
+                            Ok(done)
+                        }
+                        None => Err(stint),
+                    };
+                }
+                Ok(false) if begun.elapsed() < PATIENCE => {}
+                Ok(false) | Err(_) => return Err(Stint { _held: None }),
+            }
+            sleep(pause).await;
+            pause = LONG_PAUSE.min(pause * 2);
+        }
+    }
+}
+
+impl Stint {
+    fn holding(mut lock: Lock) -> Self {
+        let over = CancellationToken::new();
+        let guard = over.clone().drop_guard();
+        tokio::spawn(async move {
+            while over.run_until_cancelled(sleep(RENEWED)).await.is_some() {
+                lock.renew().await;
+            }
+        });
+        Self { _held: Some(guard) }
+    }
+}
+
+impl Lock {
+    /// Makes it hold on.
+    async fn renew(&mut self) {
+        let Some(Held { locks, key, since }) = &mut self.0 else { return };
+        let now = Instant::now();
+        // Once it may be somebody else's it is left to them.
+        if since.elapsed() < OURS && locks.touch(key, HELD).await.is_ok() {
+            *since = now;
         }
     }
 }
@@ -211,11 +281,49 @@ mod tests {
         assert!(matches!(replicas.turn(&key(), || async { Some(7) }).await, Turn::Done(7)));
     }
 
+    async fn stint(replicas: &Replicas) -> Stint {
+        match replicas.stint(&key(), nothing).await {
+            Err(stint) => stint,
+            Ok(_) => panic!("there was nothing to be found"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_of_minutes_keeps_its_lock_until_it_ends() {
+        let ((replicas, locks), made) = (sharing(), Mutex::new(None));
+        let first = stint(&replicas).await;
+        let begun = Instant::now();
+        let work = async {
+            sleep(Duration::from_secs(300)).await;
+            *made.lock().unwrap() = Some(7);
+            drop(first);
+        };
+        let key = key();
+        let ((), second) = tokio::join!(work, replicas.stint(&key, || async { *made.lock().unwrap() }));
+        assert!(matches!(second, Ok(7)));
+        assert!(begun.elapsed() <= Duration::from_secs(300) + LONG_PAUSE);
+        // The second one gives it back at once.
+        while locks.get_now(&Key::new(["lock", key.as_str()])).is_some() {
+            yield_now().await;
+        }
+        assert!(begun.elapsed() <= Duration::from_secs(300) + LONG_PAUSE * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_ever_for_work_of_minutes() {
+        let (replicas, _) = sharing();
+        let (_first, begun) = (stint(&replicas).await, Instant::now());
+        assert!(stint(&replicas).await._held.is_none());
+        assert!(begun.elapsed() >= PATIENCE && begun.elapsed() <= PATIENCE + LONG_PAUSE);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn without_others_nobody_waits() {
         let (replicas, begun) = (Replicas::none(), Instant::now());
         let _first = ours(&replicas).await;
         ours(&replicas).await;
+        let _stint = stint(&replicas).await;
+        stint(&replicas).await;
         assert_eq!(begun.elapsed(), Duration::ZERO);
     }
 }

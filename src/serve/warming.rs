@@ -77,6 +77,8 @@ pub enum Warmed {
 pub enum Outcome {
     /// There is a pyramid now; with its length in bytes, if there was none before.
     Pyramid(Key, Option<u64>),
+    /// The same, but the bucket that all replicas share has none.
+    Unshared(Key, Option<u64>),
     /// It is no larger than a tile, or a pyramid itself.
     NotNeeded,
     /// Its pixels are shown to nobody.
@@ -170,18 +172,35 @@ impl Warming {
         }
         let Some(key) = grant.pyramid() else { return Ok(Outcome::NotNeeded) };
         if pyramids.has(&grant, &key).await {
+            return Ok(self.shared(key, None).await);
+        }
+        // Whoever wants it finds it there: it need not lie here as well.
+        if pyramids.is_shared(&key).await {
             return Ok(Outcome::Pyramid(key, None));
         }
         if self.is_full.load(Ordering::Relaxed) {
             return Ok(Outcome::NoRoom);
         }
         match pyramids.make(&grant, &key).await {
-            Ok(bytes) => Ok(Outcome::Pyramid(key, Some(bytes))),
+            Ok(bytes) => Ok(self.shared(key, Some(bytes)).await),
             Err(error) if is_for_room(&error) => {
                 self.is_full.store(true, Ordering::Relaxed);
                 Ok(Outcome::NoRoom)
             }
             Err(error) => Err(error),
+        }
+    }
+}
+
+impl Warming {
+    /// A pyramid that is here, once it is in the bucket as well.
+    async fn shared(&self, key: Key, made: Option<u64>) -> Outcome {
+        match self.means.pyramids.share(&key).await {
+            Ok(()) => Outcome::Pyramid(key, made),
+            Err(error) => {
+                tracing::debug!(%error, "a pyramid is not in the bucket");
+                Outcome::Unshared(key, made)
+            }
         }
     }
 }

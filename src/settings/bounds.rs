@@ -17,6 +17,8 @@ const DRAIN: RangeInclusive<Duration> = Duration::secs(0)..=Duration::days(1);
 const ROOM: RangeInclusive<Bytes> = Bytes::new(0)..=Bytes::gib(1 << 20);
 /// Whoever waits longer for a cache would have made the thing meanwhile.
 const SHARED: RangeInclusive<Duration> = Duration::millis(10)..=Duration::secs(10);
+/// Whoever waits longer for a pyramid would have made it meanwhile.
+const FAR: RangeInclusive<Duration> = Duration::millis(100)..=Duration::mins(1);
 /// Less does not hold one photograph as cameras take them.
 const WORK: RangeInclusive<Bytes> = Bytes::mib(64)..=Bytes::gib(1 << 20);
 /// The largest pictures that were ever put together have less.
@@ -41,6 +43,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
         within(["server", "drain"], server.drain, &DRAIN),
         within(["cache", "memory"], cache.memory, &ROOM),
         within(["cache", "disk"], cache.disk, &ROOM),
+        cache.bucket.as_ref().and_then(|bucket| within(["cache", "bucket", "timeout"], bucket.timeout, &FAR)),
         within(["redis", "timeout"], redis.timeout, &SHARED),
         within(["limits", "memory"], limits.memory, &WORK),
         within(["limits", "max_pixels"], limits.max_pixels, &PIXELS),

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::problem::{Key, Problem};
 use super::source::Source;
-use super::{Settings, bounds, cache, redis};
+use super::{Settings, bounds, bucket, cache, redis};
 use crate::adapter::catalogue::{Catalogue, Driver};
 use crate::adapter::declared::SiteError;
 use crate::adapter::input::Kind;
@@ -20,6 +20,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
     let mut problems = bounds::check(settings);
     problems.extend(server(&settings.server));
     problems.extend(cache::check(settings));
+    problems.extend(settings.cache.bucket.iter().flat_map(bucket::check));
     problems.extend(redis::check(&settings.redis));
     problems.extend(height_without_width(settings.image.max_height, &settings.image));
     if settings.sources.is_empty() {

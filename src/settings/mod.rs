@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 
 mod bounds;
+mod bucket;
 mod cache;
 mod check;
 mod document;

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::units;
 
+pub mod bucket;
 mod claim;
 mod disk;
 mod entry;
@@ -31,6 +32,7 @@ mod shelf;
 mod suite;
 mod tiered;
 
+pub use bucket::Bucket;
 pub use claim::Claim;
 pub use disk::Disk;
 pub use files::{Draft, File, Files, Writer, glance, read};
@@ -160,6 +162,14 @@ pub enum StoreError {
         /// What it said, or what came instead of an answer.
         reason: String,
     },
+    /// A bucket does not answer in time, cannot be reached, or refuses.
+    #[error("the bucket `{at}`: {reason}")]
+    Bucket {
+        /// Which one.
+        at: String,
+        /// What it said, or what came instead of an answer.
+        reason: String,
+    },
     /// The process is ending, or the work on a blocking thread failed in a way that nobody expected.
     #[error("the store was interrupted")]
     Interrupted,
@@ -173,7 +183,7 @@ impl StoreError {
             Self::Io { source, .. } => {
                 matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
             }
-            Self::Redis { .. } | Self::Interrupted => false,
+            Self::Redis { .. } | Self::Bucket { .. } | Self::Interrupted => false,
         }
     }
 
@@ -193,11 +203,18 @@ pub struct Settings {
     pub memory: units::Bytes,
     /// How many bytes are kept on disk.
     pub disk: units::Bytes,
+    /// Where several gateways keep their pyramids together.
+    pub bucket: Option<bucket::Settings>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { dir: PathBuf::from("var/cache"), memory: units::Bytes::mib(256), disk: units::Bytes::gib(20) }
+        Self {
+            dir: PathBuf::from("var/cache"),
+            memory: units::Bytes::mib(256),
+            disk: units::Bytes::gib(20),
+            bucket: None,
+        }
     }
 }
 

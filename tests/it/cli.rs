@@ -69,7 +69,7 @@ fn bad_settings_end_with_78_and_every_mistake() {
     5 | memry = …
       | ^^^^^
       = did you mean `memory`?
-      = expected `dir`, `memory` or `disk`
+      = expected `dir`, `memory`, `disk` or `bucket`
 
     3 problems in the settings (`loggia.toml`)
     "#);

@@ -4,6 +4,7 @@
 
 mod access;
 mod adapters;
+mod bucket;
 mod caching;
 mod cli;
 mod collection;

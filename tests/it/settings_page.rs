@@ -73,6 +73,7 @@ fn sections_are_documented_as_they_are() {
     holds::<http::Settings>("`[server]`");
     holds::<telemetry::Settings>("`[log]`");
     holds::<store::Settings>("`[cache]`");
+    holds::<store::bucket::Settings>("`[cache.bucket]`");
     holds::<store::redis::Settings>("`[redis]`");
     holds::<imaging::Settings>("`[limits]`");
     holds::<ImageSettings>("`[image]`");
@@ -243,6 +244,7 @@ fn the_changelog_names_every_key() {
         fields::<http::Settings>(),
         fields::<telemetry::Settings>(),
         fields::<store::Settings>(),
+        fields::<store::bucket::Settings>(),
         fields::<imaging::Settings>(),
         fields::<ImageSettings>(),
     ];

@@ -51,6 +51,8 @@ pub(super) enum End {
     Closed,
     /// The room for pyramids was used up.
     NoRoom,
+    /// A pyramid of it could not be brought into the bucket.
+    Unshared,
     /// It, or one of its images.
     Failed,
 }

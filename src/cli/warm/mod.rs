@@ -96,7 +96,7 @@ impl Warm {
             () = &mut stop => return Err(interrupted()),
         };
         if let Some(reason) = without {
-            writeln!(stderr(), "note: without Redis: {reason}")?;
+            writeln!(stderr(), "note: {reason}")?;
         }
         let (items, total) = match &self.list {
             Some(list) => (wanted::of_list(list)?, None),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::journal::{End, Line};
 use crate::serve::ServeError;
 use crate::serve::warming::{Outcome, Warmed};
+use crate::store::Key;
 use crate::units;
 
 /// Failures that are printed; the journal has all.
@@ -19,6 +20,8 @@ pub(super) struct Tally {
     pub(super) images: Images,
     /// Of the pyramids that were made.
     pub(super) bytes: u64,
+    /// Pyramids that could not be brought into the bucket.
+    pub(super) unshared: u64,
     /// The first ones: whose, and why.
     failures: Vec<(String, String)>,
     /// Failures beyond those.
@@ -95,16 +98,14 @@ impl Tally {
 
     fn image(&mut self, name: String, outcome: &Outcome, line: &mut Line<'_>) {
         match outcome {
-            Outcome::Pyramid(key, made) => {
-                line.pyramids.push(key.clone());
-                match made {
-                    Some(bytes) => {
-                        self.images.made += 1;
-                        self.bytes += bytes;
-                    }
-                    None => self.images.there += 1,
+            Outcome::Unshared(key, made) => {
+                self.unshared += 1;
+                if line.end == End::Done {
+                    line.end = End::Unshared;
                 }
+                self.pyramid(key, *made, line);
             }
+            Outcome::Pyramid(key, made) => self.pyramid(key, *made, line),
             Outcome::NotNeeded => self.images.not_needed += 1,
             Outcome::Closed => self.images.closed += 1,
             Outcome::NoRoom => {
@@ -120,6 +121,17 @@ impl Tally {
         }
     }
 
+    fn pyramid(&mut self, key: &Key, made: Option<u64>, line: &mut Line<'_>) {
+        line.pyramids.push(key.clone());
+        match made {
+            Some(bytes) => {
+                self.images.made += 1;
+                self.bytes += bytes;
+            }
+            None => self.images.there += 1,
+        }
+    }
+
     fn fail(&mut self, name: String, error: &ServeError, line: &mut Line<'_>) {
         let error = error.to_string();
         line.end = End::Failed;
@@ -132,7 +144,7 @@ impl Tally {
 
     /// Whether something is left to do.
     pub(super) fn is_whole(&self) -> bool {
-        self.items.failed == 0 && self.images.no_room == 0
+        self.items.failed == 0 && self.images.no_room == 0 && self.unshared == 0
     }
 }
 
@@ -166,7 +178,8 @@ impl fmt::Display for Report<'_> {
         if *made > 0 {
             write!(f, " ({})", size(*bytes))?;
         }
-        others(f, [(*there, "there already"), (*not_needed, "not needed")])?;
+        let unshared = self.tally.unshared;
+        others(f, [(*there, "there already"), (*not_needed, "not needed"), (unshared, "not in the bucket")])?;
         let seconds = self.took.as_secs_f64();
         let speed = images.total() as f64 * 60.0 / seconds.max(0.001);
         writeln!(f, "\ntime       {}, {speed:.0} images a minute", time(self.took))?;

@@ -4,6 +4,7 @@ pub(crate) mod archive;
 #[path = "../../../src/imaging/tests/book.rs"]
 #[allow(dead_code, unreachable_pub, reason = "other tests share it")]
 pub(crate) mod book;
+pub(crate) mod bucket;
 pub(crate) mod counts;
 pub(crate) mod crawl;
 pub(crate) mod fake_dam;
