@@ -1,8 +1,12 @@
 //! PDFs behind the gateway: each page a canvas and a picture.
 
+use std::fs;
+
 use http::StatusCode;
+use loggia::adapter::declared::builtin;
 use loggia::serve::metrics::{ORIGINALS, PROBES, PYRAMIDS, RENDERS};
 
+use crate::support::archive::{Archive, Page};
 use crate::support::book::Book;
 use crate::support::counts::Counts;
 use crate::support::gateway::TestGateway;
@@ -114,4 +118,33 @@ async fn a_page_that_cannot_be_drawn_is_told() {
     assert_eq!(answer.status(), StatusCode::NOT_IMPLEMENTED);
     let manifest = gateway.document("/iiif/3/manifest/maps/plan.pdf").await;
     assert_eq!(manifest["items"][0]["width"], 417);
+}
+
+/// A definition names the pages; their file is fetched once for all of them.
+#[tokio::test]
+async fn pages_of_a_remote_file_share_it() {
+    let counts = Counts::start();
+    let definitions = tempfile::tempdir().unwrap();
+    let changes = [
+        (r#""))]"#, r#"")) | . + {page: (1, 2)}]"#),
+        (r#"id = '.["o:id"] | numbers | tostring'"#, r#"id = '"\(.["o:id"])-\(.page)"'"#),
+        ("image = '''{file: (", "image = '''{page, file: ("),
+    ];
+    let pages = changes.iter().fold(builtin("omeka-s").unwrap().to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replacen(from, to, 1)
+    });
+    fs::write(definitions.path().join("omeka-s.toml"), pages).unwrap();
+    let archive = Archive::start(&[Page::of(plan())]).await;
+    let settings = format!("adapters = '{}'\n{}", definitions.path().display(), archive.source(""));
+    let gateway = TestGateway::start(&settings).await;
+    let manifest = gateway.document("/iiif/3/manifest/dam/7").await;
+    assert_eq!(manifest["items"][1]["width"], 1667);
+    for (page, width) in [(1, 1250), (2, 1667)] {
+        let picture = format!("/iiif/3/image/dam/7%2F1%23page={page}/full/max/0/default.jpg");
+        assert_eq!(gateway.image(&picture).await.width, width);
+    }
+    assert_eq!(counts.of(ORIGINALS), 1);
+    let missing = gateway.get("/iiif/3/image/dam/7%2F1%23page=3/info.json").await;
+    assert_eq!(missing.status(), StatusCode::NOT_FOUND);
 }

@@ -122,18 +122,23 @@ async fn everything_in_redis_has_an_end() {
     let Some(server) = Server::start(&[]) else { return };
     let archive = Archive::start(&[Page::of(quarters(300, 200))]).await;
     let gateway = gateway(&(section(&server.url()) + &archive.source(""))).await;
-    gateway.image(PICTURE).await;
+    let mut operator = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let mut keys = || -> Vec<String> { redis::cmd("KEYS").arg("*").query(&mut operator).unwrap() };
+    // What is made while the gateway begins to listen for purges may be from before one, and is not kept.
+    let mut widths = 100..150;
+    while !keys().iter().any(|key| key.starts_with("loggia:image/")) {
+        let width = widths.next().expect("a picture is kept");
+        gateway.image(&format!("/iiif/3/image/dam/7%2F1/full/{width},/0/default.jpg")).await;
+    }
     gateway.document("/iiif/3/manifest/dam/7").await;
     gateway.document("/iiif/3/collection/dam").await;
-    let mut operator = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
-    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut operator).unwrap();
+    let keys = keys();
     for kind in ["collection", "facts", "record"] {
         assert!(
             keys.iter().any(|key| key.starts_with(&format!("loggia:{kind}/dam/"))),
             "no {kind} among {keys:?}"
         );
     }
-    assert!(keys.len() >= 4, "a picture is missing: {keys:?}");
     for key in keys {
         let left: i64 = redis::cmd("PTTL").arg(&key).query(&mut operator).unwrap();
         // One that was there a moment ago and is not now has had an end, too.

@@ -63,7 +63,7 @@ impl TestGateway {
             false => format!("[cache]\ndir = '{}'\n", dir.path().join("cache").display()),
         };
         let file = dir.path().join("loggia.toml");
-        std::fs::write(&file, format!("{cache}[server]\npublic_url = '{PUBLIC}'\n{settings}")).unwrap();
+        std::fs::write(&file, with_address(&cache, settings)).unwrap();
         let clock = Arc::new(FixedClock::at(SystemTime::now()));
         let (stack, operators) = stacks(&file, &clock);
         Self { stack, operators, clock, dir }
@@ -73,7 +73,7 @@ impl TestGateway {
     pub(crate) async fn restart_with(self, settings: &str) -> Self {
         let cache = format!("[cache]\ndir = '{}'\n", self.cache().display());
         let file = self.dir.path().join("loggia.toml");
-        std::fs::write(&file, format!("{cache}[server]\npublic_url = '{PUBLIC}'\n{settings}")).unwrap();
+        std::fs::write(&file, with_address(&cache, settings)).unwrap();
         self.restart().await
     }
 
@@ -191,6 +191,14 @@ fn pixels(png: &[u8]) -> Vec<[u8; 4]> {
         _ => unreachable!("a PNG has one to four samples"),
     });
     rgba.collect()
+}
+
+/// Settings of a gateway at our address. What stands above all sections stays there.
+fn with_address(cache: &str, settings: &str) -> String {
+    let adapters = settings.lines().next().filter(|line| line.starts_with("adapters ="));
+    let rest = adapters.map_or(settings, |line| &settings[line.len()..]);
+    let adapters = adapters.unwrap_or_default();
+    format!("{adapters}\n{cache}[server]\npublic_url = '{PUBLIC}'\n{rest}")
 }
 
 fn stacks(file: &Path, clock: &Arc<FixedClock>) -> (Front, Stack) {
