@@ -138,6 +138,37 @@ fn tiles_that_are_coded_otherwise_are_refused() {
     }
 }
 
+/// The decoder goes by what segments tell, not by how long they are: what is left of them would be further ones.
+#[test]
+fn segments_hide_no_others() {
+    let plain = fixture("plain.j2k");
+    let at = |marker: [u8; 2]| plain.windows(2).position(|pair| pair == marker).unwrap();
+    let (size, coding, steps, tile) =
+        (at([0xff, 0x51]), at([0xff, 0x52]), at([0xff, 0x5c]), at([0xff, 0x90]));
+    let hidden = &plain[coding..coding + 14];
+    let region = [b"\xff\x5e\0\x13\0\0\0", hidden].concat();
+    let derived = [b"\xff\x5c\0\x13\x21\x48\0", hidden].concat();
+    for (name, from, to, segment) in [
+        ("size", size, coding, [&plain[size..coding], hidden].concat()),
+        ("coding", coding, steps, [&plain[coding..steps], hidden].concat()),
+        ("a region", tile, tile, region.clone()),
+        ("steps", tile, tile, derived.clone()),
+        ("a region of a tile", tile + 12, tile + 12, region),
+        ("steps of a tile", tile + 12, tile + 12, derived),
+    ] {
+        let mut segment = segment;
+        let length = segment.len() as u16 - 2;
+        segment[2..4].copy_from_slice(&length.to_be_bytes());
+        let mut file = [&plain[..from], &segment, &plain[to..]].concat();
+        if from > tile {
+            let length = u32::from_be_bytes(plain[tile + 6..tile + 10].try_into().unwrap());
+            file[tile + 6..tile + 10].copy_from_slice(&(length + segment.len() as u32).to_be_bytes());
+        }
+        let told = header_of(&file).and_then(|header| made(&file, &whole(&header))).unwrap_err().to_string();
+        assert!(told.starts_with("the master is broken: a segment ff"), "{name}: {told}");
+    }
+}
+
 /// A codestream that measures this much, in tiles of this side, of 64x64 blocks and with five halvings.
 fn large(side: u32, tile: u32) -> Vec<u8> {
     let mut file = fixture("plain.j2k");

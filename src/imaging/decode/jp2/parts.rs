@@ -4,7 +4,8 @@ use std::io::{Read, SeekFrom};
 use std::ops::Range;
 
 use super::read;
-use crate::imaging::sniff::jp2::{Axis, Codestream, MOST_CHANGES, marker, unknown};
+use crate::imaging::sniff::jp2::segment::{self, marker};
+use crate::imaging::sniff::jp2::{Axis, Codestream, MOST_CHANGES};
 use crate::imaging::{ImagingError, Master};
 
 /// Tiles come in parts; encoders make one for each resolution or layer, if that.
@@ -169,10 +170,11 @@ fn write_size(size: &mut [u8], across: (&Axis, Range<u32>), down: (&Axis, Range<
 /// The changes of order that the header of a part tells. What would make it cost more than the main header says is
 /// refused.
 fn check(part: &[u8]) -> Result<u64, ImagingError> {
+    let early = || ImagingError::broken("a part of a tile without data");
     let (mut at, mut changes) = (HEAD as usize, 0);
     loop {
         let number = |at: usize| part.get(at..at + 2).map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]));
-        let marker = number(at).ok_or_else(|| ImagingError::broken("a part of a tile without data"))?;
+        let marker = number(at).ok_or_else(early)?;
         let length = number(at + 2).unwrap_or_default();
         match marker {
             marker::DATA => return Ok(changes),
@@ -183,8 +185,10 @@ fn check(part: &[u8]) -> Result<u64, ImagingError> {
             | marker::PACKED_HEADERS_OF_TILE
             | marker::PACKET_LENGTHS_OF_TILE
             | marker::COMMENT => {}
-            other => return Err(unknown(other)),
+            other => return Err(segment::unknown(other)),
         }
-        at += 2 + usize::from(length);
+        let end = at + 2 + usize::from(length);
+        segment::check(part.get(at..end).ok_or_else(early)?)?;
+        at = end;
     }
 }

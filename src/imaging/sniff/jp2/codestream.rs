@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::boxes::MOST_COMPONENTS;
+use super::segment::{check, marker, unknown};
 use super::{Axis, Lack, Parts};
 use crate::imaging::ImagingError;
 
@@ -41,29 +42,6 @@ pub(in crate::imaging) struct Coding {
     pub(in crate::imaging) pieces: u64,
     /// Sides of a precinct in each resolution, the smallest first, as powers of two.
     pub(in crate::imaging) precincts: Vec<(u8, u8)>,
-}
-
-/// Markers (*ISO 15444-1, table A.2*).
-pub(in crate::imaging) mod marker {
-    pub(in crate::imaging) const START: u16 = 0xff4f;
-    pub(in crate::imaging) const CAPABILITIES: u16 = 0xff50;
-    pub(in crate::imaging) const SIZE: u16 = 0xff51;
-    pub(in crate::imaging) const CODING: u16 = 0xff52;
-    pub(in crate::imaging) const CODING_OF_COMPONENT: u16 = 0xff53;
-    pub(in crate::imaging) const TILE_LENGTHS: u16 = 0xff55;
-    pub(in crate::imaging) const PACKET_LENGTHS: u16 = 0xff57;
-    pub(in crate::imaging) const PACKET_LENGTHS_OF_TILE: u16 = 0xff58;
-    pub(in crate::imaging) const QUANTISATION: u16 = 0xff5c;
-    pub(in crate::imaging) const QUANTISATION_OF_COMPONENT: u16 = 0xff5d;
-    pub(in crate::imaging) const REGION: u16 = 0xff5e;
-    pub(in crate::imaging) const CHANGES: u16 = 0xff5f;
-    pub(in crate::imaging) const PACKED_HEADERS: u16 = 0xff60;
-    pub(in crate::imaging) const PACKED_HEADERS_OF_TILE: u16 = 0xff61;
-    pub(in crate::imaging) const REGISTRATION: u16 = 0xff63;
-    pub(in crate::imaging) const COMMENT: u16 = 0xff64;
-    pub(in crate::imaging) const TILE: u16 = 0xff90;
-    pub(in crate::imaging) const DATA: u16 = 0xff93;
-    pub(in crate::imaging) const END: u16 = 0xffd9;
 }
 
 /// Segments in front of the first tile: writers make a handful, and one for each 64 KiB of lengths.
@@ -109,7 +87,7 @@ impl Codestream {
             if length > LONGEST_NEEDED || segments.len() == MOST_NEEDED {
                 return Err(ImagingError::broken("a JPEG 2000 whose main header is too long").into());
             }
-            parts.slice(segment.start, segment.end - segment.start)?;
+            check(parts.slice(segment.start, segment.end - segment.start)?)?;
             let body = segment.start + 4;
             match marker {
                 marker::SIZE if size.is_none() => size = Some(read_size(parts, body)?),
@@ -135,19 +113,9 @@ fn missing(what: &str) -> ImagingError {
     ImagingError::broken(format!("a JPEG 2000 without its {what}"))
 }
 
-/// What a segment of another kind stands for.
-pub(in crate::imaging) fn unknown(marker: u16) -> ImagingError {
-    let what = match marker {
-        marker::CAPABILITIES => "coding of high throughput".into(),
-        marker::CODING | marker::CODING_OF_COMPONENT => "a coding style for each tile".into(),
-        marker::PACKED_HEADERS => "headers of packets in front of all tiles".into(),
-        0xff00.. => format!("marker {marker:04x}"),
-        other => return ImagingError::broken(format!("no JPEG 2000 marker, but {other:04x}")),
-    };
-    ImagingError::unsupported(format!("JPEG 2000 with {what}"))
-}
-
-type Size = (Axis, Axis, Vec<(u8, (u8, u8))>);
+/// Bits and coarseness of each component.
+type Samples = Vec<(u8, (u8, u8))>;
+type Size = (Axis, Axis, Samples);
 
 fn read_size(parts: &Parts, body: u64) -> Result<Size, Lack> {
     let number = |index: u64| Ok::<_, Lack>(u32::from_be_bytes(parts.array(body + 2 + 4 * index)?));
@@ -176,7 +144,7 @@ fn read_size(parts: &Parts, body: u64) -> Result<Size, Lack> {
         .into());
     }
     let told = parts.slice(body + 36, 3 * count as u64)?;
-    let samples: Vec<_> =
+    let samples: Samples =
         told.as_chunks().0.iter().map(|[bits, across, down]| (*bits, (*across, *down))).collect();
     check_samples(&samples)?;
     Ok((across, down, samples))
@@ -199,7 +167,7 @@ fn check_samples(samples: &[(u8, (u8, u8))]) -> Result<(), ImagingError> {
     Ok(())
 }
 
-fn with_codings(samples: Vec<(u8, (u8, u8))>, default: Coding, own: Vec<(u8, Coding)>) -> Vec<Component> {
+fn with_codings(samples: Samples, default: Coding, own: Vec<(u8, Coding)>) -> Vec<Component> {
     let coding = |number: usize| {
         let own = own.iter().rfind(|(of, _)| usize::from(*of) == number);
         own.map_or(&default, |(_, coding)| coding).clone()

@@ -9,9 +9,10 @@ mod axis;
 mod boxes;
 mod codestream;
 mod colour;
+pub(in crate::imaging) mod segment;
 
 pub(in crate::imaging) use axis::{Axis, halved};
-pub(in crate::imaging) use codestream::{Codestream, Component, MOST_CHANGES, marker, unknown};
+pub(in crate::imaging) use codestream::{Codestream, Component, MOST_CHANGES};
 pub(in crate::imaging) use colour::{Colour, Palette};
 
 /// What matters for reading the pixels of a JPEG 2000.
