@@ -15,6 +15,7 @@ mod encode;
 mod hints;
 mod jpeg;
 mod limits;
+pub mod metrics;
 mod orient;
 mod pdf;
 mod pipeline;

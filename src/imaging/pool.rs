@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{available_parallelism, sleep};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
+use super::metrics::Meters;
 use super::sniff::{HEADER_COST, cost_of_header};
 use super::{Header, ImagingError, Limits, Master, Page, Settings, header_of_page};
 
@@ -42,8 +43,8 @@ impl Pool {
         let large = settings.limits().memory;
         let small = *settings.memory - large;
         Self {
-            small: Arc::new(Lane::new(small, threads, settings.queue)),
-            large: Arc::new(Lane::new(large, threads, settings.queue)),
+            small: Arc::new(Lane::new("small", small, threads, settings.queue)),
+            large: Arc::new(Lane::new("large", large, threads, settings.queue)),
             small_bytes: *settings.memory / SMALL,
             background: Arc::new(Semaphore::new(1)),
         }
@@ -131,8 +132,7 @@ impl Turn {
         F: FnOnce(&mut dyn FnMut() -> Result<(), ImagingError>) -> Result<T, ImagingError> + Send + 'static,
     {
         let lane = &self.pool.large;
-        let bytes = Arc::clone(&lane.bytes).acquire_many_owned(lane.units(cost)?).await;
-        let bytes = bytes.map_err(|_| ImagingError::Busy)?;
+        let bytes = lane.acquire(lane.units(cost)?).await?;
         let caller = Arc::new(());
         let (left, pool) = (Arc::downgrade(&caller), Arc::clone(&self.pool));
         let running = spawn_blocking(move || {
@@ -156,10 +156,11 @@ struct Lane {
     all_threads: usize,
     waiting: AtomicUsize,
     queue: usize,
+    meters: Arc<Meters>,
 }
 
 impl Lane {
-    fn new(bytes: u64, threads: usize, queue: usize) -> Self {
+    fn new(name: &'static str, bytes: u64, threads: usize, queue: usize) -> Self {
         Self {
             bytes: Arc::new(Semaphore::new(units(bytes) as usize)),
             threads: Arc::new(Semaphore::new(threads)),
@@ -167,25 +168,35 @@ impl Lane {
             all_threads: threads,
             waiting: AtomicUsize::new(0),
             queue,
+            meters: Arc::new(Meters::of(name, bytes)),
         }
     }
 
     /// Waits for bytes and for a thread. Bytes first: who waits for bytes must not keep a thread
     /// from those that could run.
-    async fn enter(&self, cost: u64) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), ImagingError> {
+    async fn enter(&self, cost: u64) -> Result<(Held, OwnedSemaphorePermit), ImagingError> {
         let units = self.units(cost)?;
         let try_now = || {
             let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(units).ok()?;
-            Some((bytes, Arc::clone(&self.threads).try_acquire_owned().ok()?))
+            Some((self.hold(bytes), Arc::clone(&self.threads).try_acquire_owned().ok()?))
         };
         if let Some(permits) = try_now() {
             return Ok(permits);
         }
         let _waiting = self.wait()?;
-        let closed = |_| ImagingError::Busy;
-        let bytes = Arc::clone(&self.bytes).acquire_many_owned(units).await.map_err(closed)?;
+        let bytes = self.acquire(units).await?;
         let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(closed)?;
         Ok((bytes, thread))
+    }
+
+    async fn acquire(&self, units: u32) -> Result<Held, ImagingError> {
+        Arc::clone(&self.bytes).acquire_many_owned(units).await.map(|bytes| self.hold(bytes)).map_err(closed)
+    }
+
+    fn hold(&self, bytes: OwnedSemaphorePermit) -> Held {
+        let held = Held { meters: Arc::clone(&self.meters), bytes };
+        held.meters.bytes.increment(held.count());
+        held
     }
 
     fn units(&self, cost: u64) -> Result<u32, ImagingError> {
@@ -201,21 +212,46 @@ impl Lane {
     }
 
     fn wait(&self) -> Result<Waiting<'_>, ImagingError> {
-        let place = Waiting(&self.waiting);
+        self.meters.waiting.increment(1);
+        let place = Waiting(self);
         if self.waiting.fetch_add(1, Ordering::Relaxed) < self.queue {
             Ok(place)
         } else {
+            self.meters.refused.increment(1);
             Err(ImagingError::Busy)
         }
     }
 }
 
+fn closed(_: AcquireError) -> ImagingError {
+    ImagingError::Busy
+}
+
+/// Bytes of a lane, given back when the work ends.
+struct Held {
+    meters: Arc<Meters>,
+    bytes: OwnedSemaphorePermit,
+}
+
+impl Held {
+    fn count(&self) -> f64 {
+        (self.bytes.num_permits() as u64 * UNIT) as f64
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.meters.bytes.decrement(self.count());
+    }
+}
+
 /// A place in the queue, given back when the caller is admitted or leaves.
-struct Waiting<'a>(&'a AtomicUsize);
+struct Waiting<'a>(&'a Lane);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.0.meters.waiting.decrement(1);
     }
 }
 

@@ -3,6 +3,9 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
+use ::metrics::with_local_recorder;
+
+use super::metrics::{BYTES, LIMIT, REFUSED, WAITING};
 use super::*;
 
 const MIB: u64 = 1 << 20;
@@ -88,4 +91,28 @@ async fn work_beyond_the_memory_is_refused() {
     let pool = Pool::new(&settings());
     let answer = pool.run(49 * MIB, || Ok(())).await;
     assert!(matches!(answer, Err(ImagingError::TooLarge { .. })));
+}
+
+#[tokio::test]
+async fn what_waits_and_what_is_held_is_told() {
+    let recorder = crate::telemetry::recorder();
+    let handle = recorder.handle();
+    let told = |name: &str| {
+        let (text, series) = (handle.render(), format!("{name}{{lane=\"large\"}} "));
+        let value = text.lines().find_map(|line| line.strip_prefix(&series));
+        value.unwrap_or_else(|| panic!("{name}: {text}")).parse::<u64>().unwrap()
+    };
+    let pool = with_local_recorder(&recorder, || Pool::new(&settings()));
+    assert_eq!((told(LIMIT), told(BYTES)), (48 * MIB, 0));
+    let (release, work) = held();
+    let mut running = Box::pin(pool.run(40 * MIB, work));
+    let mut waiting = Box::pin(pool.run(30 * MIB, || Ok(1)));
+    assert!(futures_util::poll!(&mut running).is_pending());
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    assert!(pool.run(20 * MIB, || Ok(2)).await.is_err());
+    assert_eq!((told(BYTES), told(WAITING), told(REFUSED)), (40 * MIB, 1, 1));
+    drop(release);
+    running.await.unwrap();
+    waiting.await.unwrap();
+    assert_eq!((told(BYTES), told(WAITING), told(REFUSED)), (0, 0, 1));
 }
