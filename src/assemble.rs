@@ -45,8 +45,7 @@ use crate::serve::source::{Source, Sources};
 use crate::serve::warming::{Means, Warming};
 use crate::settings::Settings;
 use crate::settings::source::Source as SourceSettings;
-use crate::store::redis::Standing;
-use crate::store::{Bucket, Claim, Disk, Files, Memory, Redis, Store, Tenure, Tiered, bucket};
+use crate::store::{Bucket, Claim, Disk, Files, Memory, Redis, Standing, Store, Tenure, Tiered};
 use crate::telemetry;
 use crate::upstream::Upstream;
 
@@ -323,7 +322,7 @@ pub async fn warming(
     let sources = sources(settings)?;
     let source = Arc::clone(sources.get(name)?);
     let gate = Gate::new(sources, records.clone(), facts.clone());
-    let is_tried = || bucket.as_ref().is_none_or(|bucket| bucket.standing() != bucket::Standing::Trying);
+    let is_tried = || bucket.as_ref().is_none_or(|bucket| bucket.standing() != Standing::Trying);
     let standing = loop {
         match ready() {
             Ok(standing) if tiles.is_scanned() && is_tried() => {
@@ -376,7 +375,7 @@ impl Answers {
         let seen = Arc::clone(&redis);
         let ready = move || match seen.standing() {
             Standing::Up => Ok(Ready::Fully),
-            Standing::Connecting => Err("Redis has not answered yet".to_owned()),
+            Standing::Trying => Err("Redis has not answered yet".to_owned()),
             Standing::Down(reason) => Ok(Ready::Without(format!("without Redis: {reason}"))),
         };
         Self { store: redis.clone(), replicas: Replicas::sharing(redis), ready: Box::new(ready) }
@@ -386,11 +385,9 @@ impl Answers {
 /// The bucket is needed by nobody: all that is in it can be made.
 fn of_bucket(bucket: Option<&Bucket>) -> Ready {
     match bucket.map(Bucket::standing) {
-        None | Some(bucket::Standing::Up) => Ready::Fully,
-        Some(bucket::Standing::Trying) => {
-            Ready::Without("without the bucket: it has not answered yet".to_owned())
-        }
-        Some(bucket::Standing::Down(reason)) => Ready::Without(format!("without the bucket: {reason}")),
+        None | Some(Standing::Up) => Ready::Fully,
+        Some(Standing::Trying) => Ready::Without("without the bucket: it has not answered yet".to_owned()),
+        Some(Standing::Down(reason)) => Ready::Without(format!("without the bucket: {reason}")),
     }
 }
 

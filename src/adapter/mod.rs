@@ -30,6 +30,8 @@ pub struct Abilities {
     pub collections: bool,
     /// [`Adapter::media`] honours byte ranges.
     pub ranges: bool,
+    /// [`Adapter::media`] opens files that lie on this machine.
+    pub local: bool,
 }
 
 /// One kind of system, bound to one configured source.

@@ -32,6 +32,7 @@ mod remote;
 pub mod render;
 pub mod replicas;
 pub mod source;
+pub mod tiles;
 pub mod warming;
 
 /// Why there is no answer. Cheap to clone: one failure may be told to many who waited for the same thing.

@@ -22,7 +22,7 @@ use super::ranges::Head;
 use super::remote::{Fetched, Remote, Remotes};
 use super::source::Source;
 use crate::adapter::record::MediaId;
-use crate::adapter::{AdapterError, Content, Media};
+use crate::adapter::{Abilities, AdapterError, Content, Media};
 use crate::imaging::{Header, Hints, Limits, Master, Pool};
 use crate::store::{self, Draft, File, Files, Key, Scope, StoreError};
 
@@ -92,6 +92,9 @@ impl Originals {
         version: &str,
     ) -> Result<Original, ServeError> {
         let media = media.file();
+        if source.adapter.abilities().local {
+            return near(source, &media).await;
+        }
         let key = key(source, &media, version);
         // Files that cannot be read are files that are not there.
         if let Ok(Some(file)) = self.files.open(&key).await {
@@ -112,8 +115,8 @@ impl Originals {
     ) -> Result<Option<Arc<Remote>>, ServeError> {
         let view = &grant.view;
         let key = key(&view.source, &view.media, &view.version);
-        let able = grant.lends() && view.source.adapter.abilities().ranges;
-        if !able || self.files.holds(&key) {
+        let Abilities { ranges, local, .. } = view.source.adapter.abilities();
+        if !grant.lends() || !ranges || local || self.files.holds(&key) {
             return Ok(None);
         }
         self.remotes.open(grant, key, pool, limits).await
@@ -189,6 +192,15 @@ impl Original {
         let Self::Local(file) = self else { return Ok(None) };
         let metadata = file.metadata()?;
         Ok(Some((metadata.len(), metadata.modified()?)))
+    }
+}
+
+/// A master that lies on this machine already.
+async fn near(source: &Source, media: &MediaId) -> Result<Original, ServeError> {
+    let media = source.adapter.media(media, None).await;
+    match media.map_err(|error| ServeError::from_adapter(&source.name, "image", error))?.content {
+        Content::Local(file) => Ok(Original::Local(Arc::new(file))),
+        Content::Stream(_) => Err(ServeError::internal("a source whose files are at hand streams one")),
     }
 }
 

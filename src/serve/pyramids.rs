@@ -1,12 +1,9 @@
 //! Which masters have a pyramid; those that were touched and have none get one in the background.
 
 use std::fmt::Display;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::time::{Instant, timeout};
@@ -18,9 +15,10 @@ use super::gate::Grant;
 use super::metrics;
 use super::originals::{Original, Originals};
 use super::replicas::Stint;
-use crate::imaging::pyramid::{self, Pyramid, Stored};
-use crate::imaging::{ImagingError, Job, Lift, Limits, Pool, Tiled};
-use crate::store::{self, File, Files, Key, Scope, StoreError};
+use super::tiles::Tiles;
+use crate::imaging::pyramid::{self, Pyramid};
+use crate::imaging::{ImagingError, Job, Limits, Pool, Tiled};
+use crate::store::{Files, Key, Scope, StoreError};
 
 /// Masters that wait for their turn; the next one is left to a later touch.
 const QUEUE: usize = 1000;
@@ -34,8 +32,6 @@ const LOOKED: usize = 10_000;
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
 /// Pyramids that are kept open: each is a file.
 const OPEN: u64 = 256;
-/// Tiles of no more bytes are joined where their request is answered: another thread would cost more.
-const AT_ONCE: u64 = 64 << 10;
 /// What is kept open stays on the disk, whatever else needs its room: no more than this part of it.
 const SHARE: u64 = 4;
 
@@ -62,27 +58,6 @@ struct Shared {
     limits: Limits,
 }
 
-/// A pyramid within reach.
-#[derive(Debug)]
-pub struct Tiles(Kind);
-
-#[derive(Debug)]
-enum Kind {
-    /// One that we made.
-    Own(Arc<Pyramid>, File),
-    /// The master is one itself.
-    Master(Lent),
-}
-
-/// Tiles of a master, with what would be different if somebody wrote into it.
-#[derive(Debug)]
-struct Lent {
-    tiled: Tiled,
-    original: Original,
-    state: Option<(u64, SystemTime)>,
-    pool: Arc<Pool>,
-}
-
 /// Open files count by the room that they keep others from.
 #[derive(Clone, Debug)]
 struct ByFile {
@@ -91,127 +66,7 @@ struct ByFile {
 
 impl Weighter<Key, Arc<Tiles>> for ByFile {
     fn weight(&self, _: &Key, tiles: &Arc<Tiles>) -> u64 {
-        let index = match &tiles.0 {
-            Kind::Own(pyramid, _) => pyramid.weight(),
-            Kind::Master(lent) => lent.tiled.weight(),
-        };
-        tiles.bytes().max(index).max(self.least)
-    }
-}
-
-impl Tiles {
-    fn own(pyramid: Pyramid, file: File) -> Self {
-        Self(Kind::Own(Arc::new(pyramid), file))
-    }
-
-    /// The answer as it lies in the file, if it lies there.
-    pub(super) async fn find(&self, job: &Job) -> Option<io::Result<Bytes>> {
-        if let Some(bytes) = self.find_now(job) {
-            return Some(Ok(bytes));
-        }
-        let found = match &self.0 {
-            Kind::Own(pyramid, file) => Some(file.read(pyramid.find(job)?).await),
-            Kind::Master(lent) => lent.lift(lent.tiled.find(job)?).await,
-        };
-        found.inspect(|found| count(found.is_ok()))
-    }
-
-    /// The same, if it takes neither waiting nor much work. Whatever is wrong is for [`Self::find`] to tell.
-    fn find_now(&self, job: &Job) -> Option<Bytes> {
-        let found = match &self.0 {
-            Kind::Own(pyramid, file) => {
-                store::glance(file, &[pyramid.find(job)?], |parts| Bytes::copy_from_slice(parts[0]))
-            }
-            Kind::Master(lent) => lent.lift_now(&lent.tiled.find(job)?),
-        };
-        found.inspect(|_| count(true))
-    }
-
-    /// The picture of a grant, if it takes neither waiting nor much work, and the grant as one for these tiles.
-    pub fn hand_out(self: &Arc<Self>, grant: Grant) -> Option<(Bytes, Grant)> {
-        let found = self.find_now(&grant.job)?;
-        Some((found, grant.with_tiles(Arc::clone(self))))
-    }
-
-    /// Whether they are the master's own: what is handed out of them is what the master gives in any case.
-    pub(super) fn are_the_masters(&self) -> bool {
-        matches!(self.0, Kind::Master(_))
-    }
-
-    /// Bytes of the cache that it keeps others from.
-    fn bytes(&self) -> u64 {
-        match &self.0 {
-            Kind::Own(_, file) => file.bytes(),
-            Kind::Master(lent) => lent.original.kept(),
-        }
-    }
-
-    fn serves(&self, job: &Job) -> bool {
-        match &self.0 {
-            Kind::Own(pyramid, _) => pyramid.serves(job),
-            Kind::Master(_) => true,
-        }
-    }
-}
-
-fn count(found: bool) {
-    if found {
-        ::metrics::counter!(metrics::TILES).increment(1);
-    }
-}
-
-impl Lent {
-    /// `None` where a tile has to be drawn after all.
-    async fn lift(&self, lift: Lift) -> Option<io::Result<Bytes>> {
-        match self.lifted(lift).await {
-            Ok(file) => Some(Ok(file.into())),
-            Err(ImagingError::Unsupported { .. } | ImagingError::Busy) => None,
-            Err(ImagingError::Read(error)) => Some(Err(error)),
-            Err(error) => Some(Err(io::Error::other(error))),
-        }
-    }
-
-    fn lift_now(&self, lift: &Lift) -> Option<Bytes> {
-        let unchanged = self.original.state().is_ok_and(|state| state == self.state);
-        if !unchanged || lift.bytes() > AT_ONCE {
-            return None;
-        }
-        let ranges: Vec<_> = lift.ranges().collect();
-        let file = self.original.glance(&ranges, |tiles| lift.finish(tiles).ok())?;
-        file.map(Bytes::from)
-    }
-
-    async fn lifted(&self, lift: Lift) -> Result<Vec<u8>, ImagingError> {
-        if self.original.state()? != self.state {
-            return Err(ImagingError::Broken("the master has changed".into()));
-        }
-        let mut tiles = Vec::with_capacity(lift.ranges().len());
-        for range in lift.ranges() {
-            tiles.push(self.original.read(range).await?);
-        }
-        put_together(&self.pool, lift, tiles).await
-    }
-}
-
-/// A picture out of the tiles that were read for it: on another thread if that takes its time.
-pub(super) async fn put_together(
-    pool: &Pool,
-    lift: Lift,
-    tiles: Vec<Bytes>,
-) -> Result<Vec<u8>, ImagingError> {
-    match lift.bytes() {
-        ..=AT_ONCE => lift.finish(&tiles),
-        _ => pool.run(lift.cost(), move || lift.finish(&tiles)).await,
-    }
-}
-
-impl Stored for File {
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.bytes())
-    }
-
-    fn read_exact_at(&self, into: &mut [u8], at: u64) -> io::Result<()> {
-        FileExt::read_exact_at(&**self, into, at)
+        tiles.bytes().max(tiles.weight()).max(self.least)
     }
 }
 
@@ -289,8 +144,8 @@ impl Pyramids {
 
     /// Draws a job from tiles of ours; a master with tiles of its own is drawn as any master.
     pub async fn redraw(&self, tiles: &Tiles, job: Job) -> Option<Result<Vec<u8>, ImagingError>> {
-        let Kind::Own(pyramid, file) = &tiles.0 else { return None };
-        let (pyramid, file, limits) = (Arc::clone(pyramid), file.clone(), self.shared.limits);
+        let (pyramid, file) = tiles.ours()?;
+        let limits = self.shared.limits;
         Some(match pyramid::admit_redrawing(&pyramid, &job, &limits) {
             Ok(cost) => {
                 self.shared.pool.run(cost, move || pyramid::redraw(&pyramid, &file, &job, &limits)).await
@@ -301,9 +156,7 @@ impl Pyramids {
 
     /// Remembers that a master is a pyramid itself.
     pub(super) fn adopt(&self, grant: &Grant, tiled: Tiled, original: Original) -> Option<Arc<Tiles>> {
-        let state = original.state().ok()?;
-        let pool = Arc::clone(&self.shared.pool);
-        let tiles = Arc::new(Tiles(Kind::Master(Lent { tiled, original, state, pool })));
+        let tiles = Arc::new(Tiles::lent(tiled, original, Arc::clone(&self.shared.pool)).ok()?);
         self.shared.keep_open(grant, grant.pyramid()?, &tiles);
         Some(tiles)
     }

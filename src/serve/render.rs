@@ -15,9 +15,10 @@ use super::flight::Flights;
 use super::gate::Grant;
 use super::metrics;
 use super::originals::{Original, Originals};
-use super::pyramids::{Pyramids, Tiles, put_together};
+use super::pyramids::Pyramids;
 use super::remote::Remote;
 use super::replicas::Replicas;
+use super::tiles::{Tiles, put_together};
 use crate::imaging::{self, Header, ImagingError, Limits, Master, Pool, Tiled};
 use crate::store::{Key, Store};
 

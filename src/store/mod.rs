@@ -31,6 +31,7 @@ mod shelf;
 #[cfg(test)]
 mod suite;
 mod tiered;
+mod watch;
 
 pub use bucket::Bucket;
 pub use claim::Claim;
@@ -41,6 +42,7 @@ pub use redis::Redis;
 pub use scope::{Dropped, LISTS, Scope};
 pub use shelf::Tenure;
 pub use tiered::Tiered;
+pub use watch::Standing;
 
 /// A place for bytes under a key.
 #[async_trait]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use loggia::serve::metrics::{ORIGINALS, PYRAMIDS, RENDERS};
-use loggia::store::bucket::Standing;
+use loggia::store::Standing;
 use loggia::store::metrics::REQUESTS;
 use loggia::store::{Bucket, File, Files, Key};
 use tokio::net::TcpListener;

@@ -7,21 +7,10 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::support::fake_dam::{FakeDam, Fault};
+use crate::support::port::free_port;
+use crate::support::process::{ended, loggia};
 
 const MAPS: &str = "[sources.maps]\nadapter = 'folder'\npath = 'maps'\n";
-
-/// The binary with nothing in its environment, in a folder of its own.
-fn loggia(folder: &Path, words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_loggia"));
-    command.args(words).env_clear().current_dir(folder);
-    command
-}
-
-/// Exit code, standard output, standard error.
-fn ended(mut command: Command) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = command.output().unwrap();
-    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
-}
 
 fn folder_with(text: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -344,7 +333,7 @@ fn probing_a_source_that_is_not_there_ends_with_64_and_those_that_are() {
 #[test]
 fn probing_a_source_that_does_not_answer_ends_with_69() {
     // A port that was free a moment ago: nobody listens there.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let wiki = format!("[sources.wiki]\nadapter = 'mediawiki'\nbase = 'http://127.0.0.1:{port}/w'\n");
     let folder = folder_with(&wiki);
     let (code, out, err) = ended(loggia(folder.path(), &["probe", "wiki", "File:Town.png"]));

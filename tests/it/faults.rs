@@ -16,6 +16,7 @@ use crate::support::fake_dam::Fault;
 use crate::support::gateway::{TestGateway, files_below};
 use crate::support::logs::Logs;
 use crate::support::masters::{Masters, fixture, fixtures, quarters, tiny};
+use crate::support::port::free_port;
 
 const MANIFEST: &str = "/iiif/3/manifest/dam/7";
 const LISTED: &str = "/iiif/3/collection/dam";
@@ -120,8 +121,7 @@ async fn the_time_to_wait_is_the_one_that_the_source_tells() {
 
 #[tokio::test]
 async fn a_source_that_is_not_there_is_away() {
-    // A port that was free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let source = format!("[sources.dam]\nadapter = 'omeka-s'\nbase = 'http://127.0.0.1:{port}'\n");
     let gateway = TestGateway::start(&source).await;
     tokio::time::pause();

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -21,6 +18,8 @@ use crate::support::counts::Counts;
 use crate::support::fake_dam::Fault;
 use crate::support::gateway::{PUBLIC, Picture, TestGateway, files_below};
 use crate::support::masters::{COLOURS, MIDDLES, Masters, quarters, quarters_in};
+use crate::support::port::free_port;
+use crate::support::process::{Answer, Process, ended, loggia};
 use crate::support::redis::Server;
 
 const SMALL: &str = "/iiif/3/image/maps/a.png/full/150,/0/default.jpg";
@@ -431,68 +430,21 @@ async fn nonsense_in_redis_is_passed_over() {
     assert_eq!(counts.of(PURGES), 0);
     say(&good("maps", "1"));
     while counts.of(PURGES) == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        yield_now().await;
     }
     assert_eq!(counts.of(PURGES), 1);
     gateway.image(SMALL).await;
 }
 
-/// A gateway in a process of its own, until the test ends.
-struct Process {
-    child: Child,
-    address: String,
-}
-
-impl Process {
-    fn start(folder: &Path) -> Self {
-        let mut child =
-            loggia(folder, &["serve"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut first = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
-        let address = first.split(' ').nth(3).unwrap().trim_end_matches(',').to_owned();
-        Self { child, address }
-    }
-
-    /// Status and tag of an answer.
-    fn get(&self, path: &str) -> (String, String) {
-        let mut connection = TcpStream::connect(&self.address).unwrap();
-        write!(connection, "GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
-        let mut answer = Vec::new();
-        connection.read_to_end(&mut answer).unwrap();
-        let answer = String::from_utf8_lossy(&answer);
-        let tag = answer.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap_or_default();
-        (answer.lines().next().unwrap_or_default().to_owned(), tag.to_owned())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn loggia(folder: &Path, words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_loggia"));
-    command.args(words).env_clear().current_dir(folder);
-    command
-}
-
-/// Exit code, standard output without what varies, standard error.
-fn ended(folder: &Path, words: &[&str]) -> (Option<i32>, String, String) {
-    let output = loggia(folder, words).output().unwrap();
-    let out = String::from_utf8(output.stdout).unwrap();
+/// What came of `loggia purge`: exit code, standard output without what varies, standard error.
+fn purged(folder: &Path, words: &[&str]) -> (Option<i32>, String, String) {
+    let (code, out, err) = ended(loggia(folder, &[&["purge"], words].concat()));
     let (first, rest) = out.split_once('\n').unwrap_or_default();
     let out = match first.rsplit_once(" in ") {
         Some((first, _)) => format!("{first}\n{rest}"),
         None => out,
     };
-    (output.status.code(), out, String::from_utf8(output.stderr).unwrap())
-}
-
-/// A port that was free a moment ago.
-fn free() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    (code, out, err)
 }
 
 fn settings(folder: &Path, server: &str, masters: &Masters) {
@@ -507,29 +459,29 @@ fn settings(folder: &Path, server: &str, masters: &Masters) {
 fn the_command_asks_the_gateway_that_runs() {
     let (folder, masters) = (tempfile::tempdir().unwrap(), Masters::with([("a b.png", quarters(300, 200))]));
     let folder = folder.path();
-    settings(folder, &format!("admin = '127.0.0.1:{}'", free()), &masters);
+    settings(folder, &format!("admin = '127.0.0.1:{}'", free_port()), &masters);
     let picture = "/iiif/3/image/maps/a%20b.png/full/150,/0/default.jpg";
     let tag = {
-        let gateway = Process::start(folder);
-        let (status, tag) = gateway.get(picture);
-        assert_eq!((status.as_str(), gateway.get(picture).1), ("HTTP/1.1 200 OK", tag.clone()));
-        let (code, out, err) = ended(folder, &["purge", "maps", "a b.png"]);
+        let gateway = Process::serve(folder);
+        let Answer { status, tag, .. } = gateway.get(picture);
+        assert_eq!((status, gateway.get(picture).tag), (200, tag.clone()));
+        let (code, out, err) = purged(folder, &["maps", "a b.png"]);
         assert_eq!((code, err.as_str()), (Some(0), ""));
         assert!(out.starts_with("purged `a b.png` of source `maps`\n"), "{out}");
         assert!(out.contains("\n  disk  "), "{out}");
-        let (status, new) = gateway.get(picture);
-        assert_eq!(status, "HTTP/1.1 200 OK");
-        assert_ne!(new, tag);
-        new
+        let new = gateway.get(picture);
+        assert_eq!(new.status, 200);
+        assert_ne!(new.tag, tag);
+        new.tag
     };
     // Nobody listens there any more: the folder is purged.
-    let (code, out, err) = ended(folder, &["purge", "maps"]);
+    let (code, out, err) = purged(folder, &["maps"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
     assert!(out.starts_with("purged source `maps`\n"), "{out}");
     assert!(out.contains("\n  disk  "), "{out}");
-    let gateway = Process::start(folder);
-    while gateway.get("/ready").0 != "HTTP/1.1 200 OK" {}
-    assert_ne!(gateway.get(picture).1, tag);
+    let gateway = Process::serve(folder);
+    gateway.ready();
+    assert_ne!(gateway.get(picture).tag, tag);
 }
 
 #[test]
@@ -537,22 +489,20 @@ fn a_gateway_that_cannot_be_told_is_not_gone_around() {
     let (folder, masters) = (tempfile::tempdir().unwrap(), Masters::with([("a.png", quarters(300, 200))]));
     let folder = folder.path();
     settings(folder, "", &masters);
-    let (code, out, _) = ended(folder, &["purge", "maps", "a.png"]);
+    let (code, out, _) = purged(folder, &["maps", "a.png"]);
     assert_eq!(
         (code, out.as_str()),
         (Some(0), "purged `a.png` of source `maps`\n  nothing was kept of it\n")
     );
     assert!(!folder.join("cache").exists(), "and nothing is made for that");
-    let gateway = Process::start(folder);
-    let (code, out, err) = ended(folder, &["purge", "maps", "a.png"]);
+    let gateway = Process::serve(folder);
+    let (code, out, err) = purged(folder, &["maps", "a.png"]);
     assert_eq!((code, out.as_str()), (Some(69), ""));
     insta::assert_snapshot!(err, @"a gateway (or `warm`) works with `cache` and cannot be told: set `server.admin` for it, or stop it while this runs");
     drop(gateway);
-    assert_eq!(ended(folder, &["purge", "maps", "a.png"]).0, Some(0));
-    for (words, said) in
-        [(&["purge", "mpas"][..], "unknown source `mpas`"), (&["purge", "maps", ""], "'[ID]'")]
-    {
-        let (code, _, err) = ended(folder, words);
+    assert_eq!(purged(folder, &["maps", "a.png"]).0, Some(0));
+    for (words, said) in [(&["mpas"][..], "unknown source `mpas`"), (&["maps", ""], "'[ID]'")] {
+        let (code, _, err) = purged(folder, words);
         assert_eq!(code, Some(64), "{err}");
         assert!(err.contains(said), "{err}");
     }
@@ -567,20 +517,22 @@ fn the_command_tells_gateways_through_redis() {
     settings(folder, "", &masters);
     let text = fs::read_to_string(folder.join("loggia.toml")).unwrap();
     fs::write(folder.join("loggia.toml"), text + &section(&server.url())).unwrap();
-    let gateway = Process::start(folder);
-    while gateway.get("/ready").0 != "HTTP/1.1 200 OK" {}
-    let tag = gateway.get(SMALL).1;
+    let gateway = Process::serve(folder);
+    gateway.ready();
+    let tag = gateway.get(SMALL).tag;
     let heard = "  other gateways that heard of it: 1\n";
     loop {
-        let (code, out, err) = ended(folder, &["purge", "maps", "a.png"]);
+        let (code, out, err) = purged(folder, &["maps", "a.png"]);
         assert_eq!((code, err.as_str()), (Some(0), ""));
         if out.ends_with(heard) {
             break;
         }
     }
-    while gateway.get(SMALL).1 == tag {}
+    while gateway.get(SMALL).tag == tag {
+        std::thread::yield_now();
+    }
     server.stop();
-    let (code, _, err) = ended(folder, &["purge", "maps", "a.png"]);
+    let (code, _, err) = purged(folder, &["maps", "a.png"]);
     assert_eq!(code, Some(69));
     assert!(err.starts_with("not everything is purged:\n"), "{err}");
 }

@@ -264,8 +264,8 @@ fn a_gateway_killed_while_it_makes_a_pyramid_starts_again_and_makes_it() {
         (picture.width, picture.height)
     };
     let at = |column: u32| tile(&format!("{},0,512,512", column * 512), "512,512");
-    let (status, before) = first.get(&at(0));
-    assert_eq!((status, size(before.clone())), (200, (512, 512)));
+    let before = first.get(&at(0));
+    assert_eq!((before.status, size(before.body.clone())), (200, (512, 512)));
     while on_disk(&cache).0 == 0 {
         assert!(first.lives() && on_disk(&cache).1 == 0, "it was done too soon");
         std::thread::yield_now();
@@ -274,19 +274,17 @@ fn a_gateway_killed_while_it_makes_a_pyramid_starts_again_and_makes_it() {
     assert!(on_disk(&cache).0 > 0 && on_disk(&cache).1 == 0, "{:?}", on_disk(&cache));
 
     let second = Process::serve(folder.path());
-    while second.get("/ready").0 != 200 {
-        std::thread::yield_now();
-    }
+    second.ready();
     assert_eq!(on_disk(&cache), (0, 0), "what was half done is gone");
-    assert!(second.get(&at(0)) == (200, before), "a finished answer has outlived it");
-    assert_eq!(second.get(&at(1)).0, 200);
+    assert!(second.get(&at(0)).body == before.body, "a finished answer has outlived it");
+    assert_eq!(second.get(&at(1)).status, 200);
     while second.metric(PYRAMIDS) < 1.0 {
         std::thread::yield_now();
     }
     assert_eq!(on_disk(&cache), (0, 1));
     let renders = second.metric(RENDERS);
-    let (status, picture) = second.get(&at(2));
-    assert_eq!((status, size(picture), second.metric(RENDERS)), (200, (512, 512), renders));
+    let picture = second.get(&at(2));
+    assert_eq!((picture.status, size(picture.body), second.metric(RENDERS)), (200, (512, 512), renders));
 }
 
 /// Room for a few of many pyramids, and readers of all of them: each answer is right, wherever it came from, and what was

@@ -15,6 +15,8 @@ use crate::support::counts::Counts;
 use crate::support::fake_dam::Fault;
 use crate::support::gateway::{TestGateway, files_below};
 use crate::support::masters::{Masters, fixture, quarters};
+use crate::support::port::free_port;
+use crate::support::process::loggia;
 
 /// A cache, and settings that name it.
 struct Place {
@@ -41,9 +43,8 @@ impl Place {
     }
 
     fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_loggia"));
-        command.arg("warm").args(words).env_clear().env("LOGGIA__LOG__LEVEL", "off");
-        command.current_dir(self.folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut command = loggia(self.folder.path(), &[&["warm"], words].concat());
+        command.env("LOGGIA__LOG__LEVEL", "off").stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
@@ -425,8 +426,8 @@ async fn a_source_that_tells_nothing_is_not_asked_for_ever() {
 
 #[test]
 fn a_source_that_is_away_ends_with_69() {
-    // A port that was free a moment ago: nobody listens there.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Nobody listens there.
+    let port = free_port();
     let wiki = format!("[sources.wiki]\nadapter = 'mediawiki'\nbase = 'http://127.0.0.1:{port}/w'\n");
     let told = Place::new(&wiki).warm(&["wiki"]);
     assert_eq!(told.code, Some(69));

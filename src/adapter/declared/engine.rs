@@ -136,7 +136,11 @@ impl Definition {
 impl Adapter for Declared {
     fn abilities(&self) -> Abilities {
         let definition = &self.client.definition;
-        Abilities { listing: definition.list.is_some(), collections: false, ranges: definition.file.range }
+        Abilities {
+            listing: definition.list.is_some(),
+            ranges: definition.file.range,
+            ..Abilities::default()
+        }
     }
 
     fn identity(&self) -> String {

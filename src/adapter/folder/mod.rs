@@ -81,7 +81,7 @@ impl Folder {
 #[async_trait]
 impl Adapter for Folder {
     fn abilities(&self) -> Abilities {
-        Abilities { listing: true, collections: true, ranges: true }
+        Abilities { listing: true, collections: true, ranges: true, local: true }
     }
 
     fn identity(&self) -> String {

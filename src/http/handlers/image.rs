@@ -17,7 +17,7 @@ use crate::iiif::image::request::ImageRequest;
 use crate::iiif::image::syntax::SyntaxError;
 use crate::serve::ServeError;
 use crate::serve::gate::{Grant, Standing, View};
-use crate::serve::pyramids::Tiles;
+use crate::serve::tiles::Tiles;
 
 /// One derivative. A client that has it already costs nothing but the decision.
 pub(in crate::http) async fn derivative(

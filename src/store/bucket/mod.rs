@@ -19,25 +19,27 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 mod place;
 mod reason;
-mod watch;
 mod wire;
 
 pub use place::PlaceError;
-pub use watch::Standing;
 
 use super::metrics::{self, Outcome};
+use super::watch::{Pauses, Standing, Watch};
 use super::{File, Files, Key, StoreError};
 use crate::secret::Secret;
 use crate::units;
 use place::Place;
 use reason::{is_missing, is_refused, late, reason};
-use watch::Watch;
 use wire::Wire;
 
 /// What is sent at once, and so what one upload holds in memory. S3 takes ten thousand pieces of 5 MiB or more.
 const PIECE: u64 = 8 << 20;
 /// Bytes a second: what is slower than this is made sooner than it is fetched.
 const SLOWEST: u64 = 256 << 10;
+/// The first pause after a failure.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The longest pause: a bucket that is back is seen within twenty seconds.
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// An object that nobody writes. Its absence is told only to those who may read and list.
 const PROBE: &str = "probe";
 
@@ -101,7 +103,7 @@ pub struct Bucket {
     name: &'static str,
     place: Arc<Place>,
     objects: AmazonS3,
-    watch: Arc<Watch>,
+    watch: Arc<Watch<()>>,
     patience: Duration,
 }
 
@@ -128,7 +130,8 @@ impl Bucket {
                 async move { probe(&objects, &path, patience).await }
             }
         };
-        let watch = Arc::new(Watch::open(name, place.to_string(), probe));
+        let pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let watch = Arc::new(Watch::open(name, format!("the bucket `{place}`"), pauses, probe));
         Ok(Self { name, place: Arc::new(place), objects, watch, patience })
     }
 
@@ -165,7 +168,7 @@ impl Bucket {
 
     /// Chunk by chunk: none may be long in coming, nor all of them together.
     async fn receive(&self, found: GetResult, key: &Key, files: &Files) -> Result<File, StoreError> {
-        let era = self.watch.era().map_err(|reason| self.failed(reason))?;
+        let era = self.watch.line().map_err(|reason| self.failed(reason))?.1;
         let (length, mut received) = (found.meta.size, 0);
         let end = Instant::now() + self.time_for(length);
         let (mut draft, mut chunks) = (files.create(key).await?, found.into_stream());
@@ -261,7 +264,7 @@ impl Bucket {
         limit: Duration,
         question: impl Future<Output = object_store::Result<T>>,
     ) -> Result<Option<T>, StoreError> {
-        let era = self.watch.era().map_err(|reason| self.failed(reason))?;
+        let era = self.watch.line().map_err(|reason| self.failed(reason))?.1;
         let (reason, is_refused) = match timeout(limit, question).await {
             Ok(Ok(answer)) => return Ok(Some(answer)),
             Ok(Err(error)) if is_missing(&error) => return Ok(None),
@@ -277,7 +280,7 @@ impl Bucket {
 
     fn failed(&self, reason: String) -> StoreError {
         metrics::request(self.name, Outcome::Failed);
-        StoreError::Bucket { at: self.watch.at().to_owned(), reason }
+        StoreError::Bucket { at: self.place.to_string(), reason }
     }
 
     /// How long so many bytes may take.

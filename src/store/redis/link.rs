@@ -1,10 +1,7 @@
-//! The connection to Redis, kept by a task of its own: nobody who asks ever waits for a connection.
-//!
-//! It is the breaker, too. The first answer that does not come in time, or a connection that breaks, ends the
-//! line; until the task has a new one, on which Redis has answered, every question fails at once.
+//! The connection to Redis: nobody who asks ever waits for one, and an answer that does not come in time ends it.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -16,40 +13,19 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo,
     Pipeline, RedisConnectionInfo, RedisError, RedisFuture, TlsMode, Value,
 };
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
-use tracing::{info, warn};
+use tokio::time::timeout;
 
 use super::PREFIX;
 use super::place::{Kind, Place, Tls};
 use crate::secret::{Reference, Secret};
-use crate::store::metrics;
-use crate::store::seldom::Seldom;
+use crate::store::watch::{Pauses, Standing, Watch};
 
-/// The first pause after a line ended; each one in a row is twice as long.
-pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause: a Redis that is back is seen within ten seconds.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// After so long on one line, its end is a new story.
-pub(super) const STEADY: Duration = Duration::from_secs(60);
 /// How long all the steps to a line may take together; sentinels and clusters need several.
 pub(super) const CONNECTING: Duration = Duration::from_secs(10);
 /// Commands that may be on their way at once before the next one waits.
 const QUEUE: usize = 1024;
 /// Answers after which another line may lead to a node that can do it.
 const ELSEWHERE: [&str; 5] = ["CLUSTERDOWN", "LOADING", "MASTERDOWN", "NOAUTH", "READONLY"];
-
-/// How things stand with Redis.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// The first try is under way.
-    Connecting,
-    /// It is used.
-    Up,
-    /// It is not used at present, for this reason.
-    Down(String),
-}
 
 /// Who of a cluster is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +34,11 @@ pub(super) enum Node {
     Any,
     /// The primary node of a slot.
     OfSlot(u16),
+}
+
+/// A Redis that is back is seen within ten seconds.
+pub(super) fn pauses() -> Pauses {
+    Pauses::new(Duration::from_millis(100), Duration::from_secs(10))
 }
 
 /// All that is needed to connect.
@@ -72,53 +53,31 @@ pub(super) struct Plan {
 
 /// See above.
 pub(super) struct Link {
-    shared: Arc<Shared>,
-    keeper: JoinHandle<()>,
-}
-
-struct Shared {
-    name: &'static str,
+    watch: Watch<Line>,
     at: String,
     timeout: Duration,
-    condition: Mutex<Condition>,
-    /// Tells the keeper that its line has ended.
-    ended: Notify,
-    complaints: Seldom,
-}
-
-enum Condition {
-    Connecting,
-    Up { line: Line, era: u64 },
-    Down { reason: String, era: u64 },
 }
 
 impl Link {
     /// Begins to connect in the background.
     pub(super) fn open(name: &'static str, plan: Plan) -> Self {
-        let shared = Arc::new(Shared {
-            name,
-            at: plan.place.to_string(),
-            timeout: plan.timeout,
-            condition: Mutex::new(Condition::Connecting),
-            ended: Notify::new(),
-            complaints: Seldom::default(),
-        });
-        metrics::up(name, 0.0);
-        let keeper = tokio::spawn(keep(Arc::clone(&shared), plan));
-        Self { shared, keeper }
+        let (at, limit) = (plan.place.to_string(), plan.timeout);
+        let plan = Arc::new(plan);
+        let connect = move || {
+            let plan = Arc::clone(&plan);
+            async move { timeout(CONNECTING, plan.connect()).await.unwrap_or_else(|_| Err(late(CONNECTING))) }
+        };
+        let watch = Watch::open(name, format!("Redis at `{at}`"), pauses(), connect);
+        Self { watch, at, timeout: limit }
     }
 
     /// Where Redis is, without what is secret.
     pub(super) fn at(&self) -> &str {
-        &self.shared.at
+        &self.at
     }
 
     pub(super) fn standing(&self) -> Standing {
-        match &*self.shared.condition() {
-            Condition::Connecting => Standing::Connecting,
-            Condition::Up { .. } => Standing::Up,
-            Condition::Down { reason, .. } => Standing::Down(reason.clone()),
-        }
+        self.watch.standing()
     }
 
     /// The answers to some commands, or why there are none.
@@ -128,7 +87,7 @@ impl Link {
 
     /// The nodes that hold everything between them.
     pub(super) async fn nodes(&self) -> Result<Vec<Node>, String> {
-        if !matches!(&*self.shared.condition(), Condition::Up { line: Line::Cluster(_), .. }) {
+        if !matches!(self.watch.line()?, (Line::Cluster(_), _)) {
             return Ok(vec![Node::Any]);
         }
         let mut slots = redis::pipe();
@@ -151,99 +110,20 @@ impl Link {
         node: Node,
         commands: &Pipeline,
     ) -> Result<T, String> {
-        let (line, era) = match &*self.shared.condition() {
-            Condition::Up { line, era } => (line.clone(), *era),
-            Condition::Connecting => return Err("not connected yet".to_owned()),
-            Condition::Down { reason, .. } => return Err(reason.clone()),
-        };
+        let (line, era) = self.watch.line()?;
         let mut line = line.to(node);
-        let reason = match timeout(self.shared.timeout, commands.query_async(&mut line)).await {
+        let reason = match timeout(self.timeout, commands.query_async(&mut line)).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) if !ends_the_line(&error) => {
-                let reason = reason(&error, self.shared.timeout);
-                self.shared.complain(&reason);
+                let reason = reason(&error, self.timeout);
+                self.watch.complain(&reason);
                 return Err(reason);
             }
-            Ok(Err(error)) => reason(&error, self.shared.timeout),
-            Err(_) => late(self.shared.timeout),
+            Ok(Err(error)) => reason(&error, self.timeout),
+            Err(_) => late(self.timeout),
         };
-        self.shared.end(era, &reason);
+        self.watch.end(era, &reason);
         Err(reason)
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.keeper.abort();
-    }
-}
-
-impl Shared {
-    fn condition(&self) -> MutexGuard<'_, Condition> {
-        self.condition.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn up(&self, line: Line) {
-        let mut condition = self.condition();
-        let era = condition.era() + 1;
-        *condition = Condition::Up { line, era };
-        metrics::up(self.name, 1.0);
-        info!(store = self.name, "Redis at `{}` answers", self.at);
-    }
-
-    fn down(&self, reason: String) {
-        self.complain(&reason);
-        let mut condition = self.condition();
-        let era = condition.era();
-        *condition = Condition::Down { reason, era };
-        metrics::up(self.name, 0.0);
-    }
-
-    /// Ends a line, once: what still comes of it has no say over the next one.
-    fn end(&self, era: u64, reason: &str) {
-        let is_current = matches!(&*self.condition(), Condition::Up { era: now, .. } if *now == era);
-        if is_current {
-            self.down(reason.to_owned());
-            self.ended.notify_one();
-        }
-    }
-
-    /// Once a minute: whoever asked goes on without, and hears nothing.
-    fn complain(&self, reason: &str) {
-        if self.complaints.is_due() {
-            warn!(store = self.name, reason, "Redis at `{}` is of no help, going on without", self.at);
-        }
-    }
-}
-
-impl Condition {
-    /// Counts lines.
-    fn era(&self) -> u64 {
-        match self {
-            Self::Connecting => 0,
-            Self::Up { era, .. } | Self::Down { era, .. } => *era,
-        }
-    }
-}
-
-/// Makes a line whenever there is none.
-async fn keep(shared: Arc<Shared>, plan: Plan) {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        match timeout(CONNECTING, plan.connect()).await.unwrap_or_else(|_| Err(late(CONNECTING))) {
-            Ok(line) => {
-                let begun = Instant::now();
-                shared.up(line);
-                shared.ended.notified().await;
-                if begun.elapsed() >= STEADY {
-                    pause = FIRST_PAUSE;
-                }
-            }
-            Err(reason) => shared.down(reason),
-        }
-        // Replicas that lost the same Redis do not come back at the same moment.
-        sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
-        pause = LONGEST_PAUSE.min(pause * 2);
     }
 }
 

@@ -17,12 +17,11 @@ mod place;
 mod signal;
 mod sweep;
 
-pub use link::Standing;
 pub use place::PlaceError;
 pub use signal::{Listener, News};
 
 use super::metrics::{self, Outcome};
-use super::{Dropped, Found, Key, Scope, Store, StoreError};
+use super::{Dropped, Found, Key, Scope, Standing, Store, StoreError};
 use crate::secret::Secret;
 use crate::units;
 use link::{Link, Plan};

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use super::link::{CONNECTING, FIRST_PAUSE, LONGEST_PAUSE, Plan, late, reason};
+use super::link::{CONNECTING, Plan, late, pauses, reason};
 use crate::store::seldom::Seldom;
 
 /// Where it is said.
@@ -61,14 +61,14 @@ impl Drop for Listener {
 }
 
 async fn keep(name: &'static str, plan: Plan, said: mpsc::Sender<News>) {
-    let (mut pause, complaints) = (FIRST_PAUSE, Seldom::default());
+    let (mut pauses, complaints) = (pauses(), Seldom::default());
     loop {
         match timeout(CONNECTING, listen(&plan)).await.unwrap_or_else(|_| Err(late(CONNECTING))) {
             Ok((sink, stream)) => {
                 if said.send(News::Gap).await.is_err() {
                     return;
                 }
-                pause = FIRST_PAUSE;
+                pauses.reset();
                 hear(&plan, sink, stream, &said).await;
             }
             Err(reason) if complaints.is_due() => {
@@ -76,8 +76,7 @@ async fn keep(name: &'static str, plan: Plan, said: mpsc::Sender<News>) {
             }
             Err(_) => {}
         }
-        sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
-        pause = LONGEST_PAUSE.min(pause * 2);
+        pauses.pass().await;
     }
 }
 

@@ -10,6 +10,8 @@ use tokio::time::{Instant, sleep};
 use super::*;
 use crate::store::suite;
 
+#[path = "../../../tests/it/support/port.rs"]
+mod port;
 #[path = "../../../tests/it/support/redis.rs"]
 mod server;
 
@@ -28,7 +30,7 @@ fn key(name: &str) -> Key {
 /// A store whose first connection was tried.
 async fn open(settings: &Settings) -> Redis {
     let store = Redis::open("redis", settings).unwrap().unwrap();
-    settled(&store, |standing| *standing != Standing::Connecting).await;
+    settled(&store, |standing| *standing != Standing::Trying).await;
     store
 }
 

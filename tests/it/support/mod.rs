@@ -11,6 +11,7 @@ pub(crate) mod fake_dam;
 pub(crate) mod gateway;
 pub(crate) mod logs;
 pub(crate) mod masters;
+pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod redis;
 pub(crate) mod wellformed;

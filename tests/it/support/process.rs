@@ -1,9 +1,22 @@
-//! The gateway as a process of its own, with a cache that outlives it.
+//! The `loggia` binary as a process of its own.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+
+/// The binary with nothing in its environment, in a folder.
+pub(crate) fn loggia(folder: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loggia"));
+    command.args(words).env_clear().current_dir(folder);
+    command
+}
+
+/// Exit code, standard output, standard error.
+pub(crate) fn ended(mut command: Command) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
 
 /// A gateway that serves what `loggia.toml` in a folder says; it ends with the test at the latest.
 pub(crate) struct Process {
@@ -11,12 +24,17 @@ pub(crate) struct Process {
     address: String,
 }
 
+/// What it answered.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) tag: String,
+    pub(crate) body: Vec<u8>,
+}
+
 impl Process {
     /// Starts one, at a port that is free.
     pub(crate) fn serve(folder: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_loggia"))
-            .arg("serve")
-            .current_dir(folder)
+        let mut child = loggia(folder, &["serve"])
             .env("LOGGIA__SERVER__LISTEN", "127.0.0.1:0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -29,20 +47,28 @@ impl Process {
         Self { child, address: address.to_owned() }
     }
 
-    /// Status and body of an answer.
-    pub(crate) fn get(&self, path: &str) -> (u16, Vec<u8>) {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         let mut connection = TcpStream::connect(&self.address).unwrap();
         write!(connection, "GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
         let mut answer = Vec::new();
         connection.read_to_end(&mut answer).unwrap();
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
-        let status = str::from_utf8(&answer[9..12]).unwrap().parse().unwrap();
-        (status, answer.split_off(end + 4))
+        let body = answer.split_off(end + 4);
+        let head = String::from_utf8(answer).unwrap();
+        let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap_or_default().to_owned();
+        Answer { status: head[9..12].parse().unwrap(), tag, body }
+    }
+
+    /// Waits until it has looked through its cache.
+    pub(crate) fn ready(&self) {
+        while self.get("/ready").status != 200 {
+            std::thread::yield_now();
+        }
     }
 
     /// The value of a metric.
     pub(crate) fn metric(&self, name: &str) -> f64 {
-        let text = String::from_utf8(self.get("/metrics").1).unwrap();
+        let text = String::from_utf8(self.get("/metrics").body).unwrap();
         let lines = text.lines().filter_map(|line| line.strip_prefix(name));
         lines.filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }

@@ -4,11 +4,12 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
+
+use super::port::free_port;
 
 /// Names the program; set by `scripts/test`.
 const PROGRAM: &str = "LOGGIA_TEST_REDIS";
@@ -122,9 +123,4 @@ impl Drop for Server {
             let _ = child.wait();
         }
     }
-}
-
-/// One that was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

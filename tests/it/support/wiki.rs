@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
+
+use super::port::free_port;
 
 /// Stops with the test.
 pub(crate) struct Wiki {
@@ -28,7 +29,9 @@ impl Wiki {
             fs::copy(file, &copy).unwrap();
             fs::write(copy.with_extension("txt"), text).unwrap();
         }
-        let mut wiki = Self { mediawiki: mediawiki.to_owned(), dir, server: None, base: free_address() };
+        // PHP wants to be told its port.
+        let base = format!("http://127.0.0.1:{}", free_port());
+        let mut wiki = Self { mediawiki: mediawiki.to_owned(), dir, server: None, base };
         wiki.install();
         let import = wiki.dir.path().join("import");
         wiki.maintain(
@@ -126,9 +129,4 @@ impl Drop for Wiki {
             let _ = server.wait();
         }
     }
-}
-
-/// PHP wants to be told its port: one that was free a moment ago.
-fn free_address() -> String {
-    format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
 }

@@ -1,0 +1,177 @@
+//! Pictures as they lie in a file: one positioned read, and no pixel is decoded.
+
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use super::gate::Grant;
+use super::metrics;
+use super::originals::Original;
+use crate::imaging::pyramid::{Pyramid, Stored};
+use crate::imaging::{ImagingError, Job, Lift, Pool, Tiled};
+use crate::store::{self, File};
+
+/// Tiles of no more bytes are joined where their request is answered: another thread would cost more.
+const AT_ONCE: u64 = 64 << 10;
+
+/// A pyramid within reach.
+#[derive(Debug)]
+pub struct Tiles(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    /// One that we made.
+    Own(Arc<Pyramid>, File),
+    /// The master is one itself.
+    Master(Lent),
+}
+
+/// Tiles of a master, with what would be different if somebody wrote into it.
+#[derive(Debug)]
+struct Lent {
+    tiled: Tiled,
+    original: Original,
+    state: Option<(u64, SystemTime)>,
+    pool: Arc<Pool>,
+}
+
+impl Tiles {
+    /// Those of a pyramid that we made.
+    pub(super) fn own(pyramid: Pyramid, file: File) -> Self {
+        Self(Kind::Own(Arc::new(pyramid), file))
+    }
+
+    /// Those of a master that is a pyramid itself.
+    pub(super) fn lent(tiled: Tiled, original: Original, pool: Arc<Pool>) -> io::Result<Self> {
+        let state = original.state()?;
+        Ok(Self(Kind::Master(Lent { tiled, original, state, pool })))
+    }
+
+    /// The pyramid and its file, if it is one that we made.
+    pub(super) fn ours(&self) -> Option<(Arc<Pyramid>, File)> {
+        let Kind::Own(pyramid, file) = &self.0 else { return None };
+        Some((Arc::clone(pyramid), file.clone()))
+    }
+
+    /// The answer as it lies in the file, if it lies there.
+    pub(super) async fn find(&self, job: &Job) -> Option<io::Result<Bytes>> {
+        if let Some(bytes) = self.find_now(job) {
+            return Some(Ok(bytes));
+        }
+        let found = match &self.0 {
+            Kind::Own(pyramid, file) => Some(file.read(pyramid.find(job)?).await),
+            Kind::Master(lent) => lent.lift(lent.tiled.find(job)?).await,
+        };
+        found.inspect(|found| count(found.is_ok()))
+    }
+
+    /// The same, if it takes neither waiting nor much work. Whatever is wrong is for [`Self::find`] to tell.
+    fn find_now(&self, job: &Job) -> Option<Bytes> {
+        let found = match &self.0 {
+            Kind::Own(pyramid, file) => {
+                store::glance(file, &[pyramid.find(job)?], |parts| Bytes::copy_from_slice(parts[0]))
+            }
+            Kind::Master(lent) => lent.lift_now(&lent.tiled.find(job)?),
+        };
+        found.inspect(|_| count(true))
+    }
+
+    /// The picture of a grant, if it takes neither waiting nor much work, and the grant as one for these tiles.
+    pub fn hand_out(self: &Arc<Self>, grant: Grant) -> Option<(Bytes, Grant)> {
+        let found = self.find_now(&grant.job)?;
+        Some((found, grant.with_tiles(Arc::clone(self))))
+    }
+
+    /// Whether they are the master's own: what is handed out of them is what the master gives in any case.
+    pub(super) fn are_the_masters(&self) -> bool {
+        matches!(self.0, Kind::Master(_))
+    }
+
+    /// Bytes of the cache that they keep others from.
+    pub(super) fn bytes(&self) -> u64 {
+        match &self.0 {
+            Kind::Own(_, file) => file.bytes(),
+            Kind::Master(lent) => lent.original.kept(),
+        }
+    }
+
+    /// Bytes of memory that their index takes.
+    pub(super) fn weight(&self) -> u64 {
+        match &self.0 {
+            Kind::Own(pyramid, _) => pyramid.weight(),
+            Kind::Master(lent) => lent.tiled.weight(),
+        }
+    }
+
+    /// Whether a job can be answered or drawn from them.
+    pub(super) fn serves(&self, job: &Job) -> bool {
+        match &self.0 {
+            Kind::Own(pyramid, _) => pyramid.serves(job),
+            Kind::Master(_) => true,
+        }
+    }
+}
+
+fn count(found: bool) {
+    if found {
+        ::metrics::counter!(metrics::TILES).increment(1);
+    }
+}
+
+impl Lent {
+    /// `None` where a tile has to be drawn after all.
+    async fn lift(&self, lift: Lift) -> Option<io::Result<Bytes>> {
+        match self.lifted(lift).await {
+            Ok(file) => Some(Ok(file.into())),
+            Err(ImagingError::Unsupported { .. } | ImagingError::Busy) => None,
+            Err(ImagingError::Read(error)) => Some(Err(error)),
+            Err(error) => Some(Err(io::Error::other(error))),
+        }
+    }
+
+    fn lift_now(&self, lift: &Lift) -> Option<Bytes> {
+        let unchanged = self.original.state().is_ok_and(|state| state == self.state);
+        if !unchanged || lift.bytes() > AT_ONCE {
+            return None;
+        }
+        let ranges: Vec<_> = lift.ranges().collect();
+        let file = self.original.glance(&ranges, |tiles| lift.finish(tiles).ok())?;
+        file.map(Bytes::from)
+    }
+
+    async fn lifted(&self, lift: Lift) -> Result<Vec<u8>, ImagingError> {
+        if self.original.state()? != self.state {
+            return Err(ImagingError::Broken("the master has changed".into()));
+        }
+        let mut tiles = Vec::with_capacity(lift.ranges().len());
+        for range in lift.ranges() {
+            tiles.push(self.original.read(range).await?);
+        }
+        put_together(&self.pool, lift, tiles).await
+    }
+}
+
+/// A picture out of the tiles that were read for it: on another thread if that takes its time.
+pub(super) async fn put_together(
+    pool: &Pool,
+    lift: Lift,
+    tiles: Vec<Bytes>,
+) -> Result<Vec<u8>, ImagingError> {
+    match lift.bytes() {
+        ..=AT_ONCE => lift.finish(&tiles),
+        _ => pool.run(lift.cost(), move || lift.finish(&tiles)).await,
+    }
+}
+
+impl Stored for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.bytes())
+    }
+
+    fn read_exact_at(&self, into: &mut [u8], at: u64) -> io::Result<()> {
+        FileExt::read_exact_at(&**self, into, at)
+    }
+}
