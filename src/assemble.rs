@@ -33,6 +33,7 @@ use crate::serve::depot::{Depot, Patience};
 use crate::serve::epochs::Epochs;
 use crate::serve::facts::Facts;
 use crate::serve::gate::Gate;
+use crate::serve::lending::Lending;
 use crate::serve::originals::Originals;
 use crate::serve::pictures::Pictures;
 use crate::serve::present::{Defaults, Presenter, Uris};
@@ -255,7 +256,8 @@ fn parts(
     let depot = bucket.map(|bucket| Depot::new(bucket, replicas.clone(), Patience::Long));
     let kept = (tiles.clone(), shares.pyramids);
     let pyramids = Pyramids::new(kept, depot.clone(), originals.clone(), Arc::clone(&pool), limits);
-    let render = Render::new(originals, pyramids.clone(), pool, limits);
+    let lending = Lending::new(originals.clone(), Arc::clone(&pool), limits);
+    let render = Render::new(originals, lending.clone(), pyramids.clone(), pool, limits);
     let derivatives = derivatives(pictures, replicas.clone(), render);
     let collections = Collections::new(store.clone(), replicas.clone(), records.clone(), clock);
     let sources = sources(settings)?;
@@ -266,6 +268,7 @@ fn parts(
         originals: files,
         tiles,
         pyramids: pyramids.clone(),
+        lending: lending.clone(),
         depot,
         facts: facts.clone(),
         records: records.clone(),
@@ -274,7 +277,7 @@ fn parts(
     let parts = Parts {
         gate: Gate::new(sources.clone(), records, facts),
         collections,
-        pictures: Pictures::new(Arc::clone(&finished), pyramids, derivatives),
+        pictures: Pictures::new(Arc::clone(&finished), lending, pyramids, derivatives),
         finished,
         purge: Purge::new(sources, kept, redis, &replicas),
         uris: Uris::new(public.as_str()),

@@ -10,6 +10,7 @@ mod compression;
 pub mod conditional;
 mod cors;
 mod door;
+mod gather;
 mod handlers;
 pub mod health;
 pub mod listen;

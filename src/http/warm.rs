@@ -7,8 +7,10 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::hash::{BuildHasher, RandomState};
+use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -24,6 +26,7 @@ use tower::Service;
 use tracing::Span;
 
 use super::conditional::{Validator, not_modified};
+use super::gather::Gathered;
 use super::handlers::image::Neighbours;
 use super::observe::{Counts, Head, Line};
 use super::request_id::{self, X_REQUEST_ID};
@@ -31,7 +34,9 @@ use super::stack::Outer;
 use super::weight::Scales;
 use super::{Body, Client, Proxies, Stack};
 use crate::iiif::address::Parameters;
+use crate::iiif::image::quality::Format;
 use crate::serve::gate::{Gate, Standing};
+use crate::serve::remembered::Stands;
 use crate::telemetry::HTTP_WARM;
 
 /// What an answer takes beside what is written in it and asked for it: structures, the cache's own tables.
@@ -43,6 +48,9 @@ const SHARE: u64 = 16;
 
 /// Images whose other tiles are found at once.
 const IMAGES: usize = 1024;
+
+/// Questions that are known again: the tiles of a hundred large images.
+const ASKED: usize = 1 << 16;
 
 /// Headers that the stack decides by.
 const DECIDING: [HeaderName; 5] = [AUTHORIZATION, COOKIE, CONTENT_LENGTH, TRANSFER_ENCODING, X_REQUEST_ID];
@@ -63,6 +71,7 @@ pub struct Warm {
     /// By the part of a path that all pictures of an image have in common.
     images: Cache<Box<str>, Arc<Image>>,
     largest: u64,
+    once: Once,
     /// Purges after which it was looked what still stands.
     purges: AtomicU64,
     gate: Gate,
@@ -131,7 +140,7 @@ impl Warm {
         let answers = Cache::with_weighter(usual, bytes, ByWeight);
         let (proxies, scales) = (outer.proxies.clone(), outer.scales.clone());
         let (images, purges) = (Cache::new(IMAGES), AtomicU64::new(gate.purges()));
-        Self { answers, images, largest: bytes / SHARE, purges, gate, proxies, scales }
+        Self { answers, images, largest: bytes / SHARE, once: Once::default(), purges, gate, proxies, scales }
     }
 
     /// Lets go of what will never be given again, as soon as somebody asks after a purge.
@@ -140,8 +149,9 @@ impl Warm {
         if self.purges.load(Ordering::Relaxed) != purges
             && self.purges.swap(purges, Ordering::Relaxed) != purges
         {
-            self.answers.retain(|_, answer| self.gate.stands(&answer.standing));
-            self.images.retain(|_, image| self.gate.stands(image.neighbours.standing()));
+            let may = |standing: &Standing| self.gate.stands(standing) != Stands::NoLonger;
+            self.answers.retain(|_, answer| may(&answer.standing));
+            self.images.retain(|_, image| may(image.neighbours.standing()));
         }
     }
 
@@ -150,17 +160,20 @@ impl Warm {
         self.tidy();
         let asked = AskedNow::plainly(req)?;
         let answer = match self.answers.get(&asked) {
-            Some(answer) if self.gate.stands(&answer.standing) => {
-                answer.warm.increment(1);
-                answer
-            }
-            Some(_) => {
-                self.answers.remove(&asked);
-                return None;
-            }
+            Some(answer) => match self.gate.stands(&answer.standing) {
+                Stands::Still => {
+                    answer.warm.increment(1);
+                    answer
+                }
+                Stands::Perhaps => return None,
+                Stands::NoLonger => {
+                    self.answers.remove(&asked);
+                    return None;
+                }
+            },
             None => {
                 let answer = self.neighbour(asked.path)?;
-                if answer.body.len() as u64 <= self.largest {
+                if answer.body.len() as u64 <= self.largest && self.once.is_again(&asked) {
                     self.answers.insert(asked.kept(), Arc::clone(&answer));
                 }
                 answer
@@ -179,9 +192,13 @@ impl Warm {
     fn neighbour(&self, path: &str) -> Option<Arc<Answer>> {
         let (base, parameters) = Parameters::cut(path)?;
         let image = self.images.get(base)?;
-        if !self.gate.stands(image.neighbours.standing()) || image.neighbours.are_gone() {
-            self.images.remove(base);
-            return None;
+        match self.gate.stands(image.neighbours.standing()) {
+            Stands::Still if !image.neighbours.are_gone() => {}
+            Stands::Perhaps => return None,
+            Stands::Still | Stands::NoLonger => {
+                self.images.remove(base);
+                return None;
+            }
         }
         let mut headers = image.first.headers.clone();
         let body = image.neighbours.find(&parameters, &mut headers)?;
@@ -189,11 +206,11 @@ impl Warm {
     }
 
     /// Keeps an answer that its handler says may be given again.
-    fn keep(&self, asked: Option<Asked>, res: &mut Response<Body>) {
+    fn keep(self: &Arc<Self>, asked: Option<Asked>, res: &mut Response<Body>) {
         let neighbours = res.extensions_mut().remove::<Neighbours>();
         let Some(Repeatable { standing, body }) = res.extensions_mut().remove() else { return };
         let Some(asked) = asked.filter(|_| res.status() == StatusCode::OK) else { return };
-        if body.len() as u64 > self.largest || res.headers().contains_key(CONTENT_ENCODING) {
+        if body.len() as u64 > self.largest {
             return;
         }
         let mut headers = res.headers().clone();
@@ -203,14 +220,44 @@ impl Warm {
         let head = Head::new(class, source, StatusCode::OK);
         let counts = Counts::of(&head);
         let warm = metrics::counter!(HTTP_WARM);
-        let answer = Arc::new(Answer { headers, body, standing, head, counts, warm });
+        let answer = Answer { headers, body, standing, head, counts, warm };
         if let Some(neighbours) = neighbours
             && let Some((base, _)) = Parameters::cut(&asked.path)
         {
-            let first = Answer { body: Bytes::new(), ..Answer::clone(&answer) };
+            let first = Answer { body: Bytes::new(), ..answer.clone() };
             self.images.insert(base.into(), Arc::new(Image { neighbours, first }));
         }
-        self.answers.insert(asked, answer);
+        if !res.headers().contains_key(CONTENT_ENCODING) {
+            self.answers.insert(asked, Arc::new(answer));
+            return;
+        }
+        // As it goes out: it is not compressed again.
+        let (warm, most) = (Arc::clone(self), answer.body.len());
+        let then = move |body| warm.answers.insert(asked, Arc::new(Answer { body, ..answer }));
+        *res.body_mut() = Body::new(Gathered::new(mem::take(res.body_mut()), most, then));
+    }
+}
+
+/// What was asked for of late. What lies in a pyramid is kept when it is asked for again: who looks at everything once
+/// pushes out nothing, and nothing is copied to a place of its own for that.
+#[derive(Debug)]
+struct Once {
+    marks: Box<[AtomicU32]>,
+    hasher: RandomState,
+}
+
+impl Default for Once {
+    fn default() -> Self {
+        Self { marks: (0..ASKED).map(|_| AtomicU32::new(0)).collect(), hasher: RandomState::default() }
+    }
+}
+
+impl Once {
+    /// Whether the same was asked for before. Now and then something else was, or it is forgotten: both cost little.
+    fn is_again(&self, asked: &AskedNow<'_>) -> bool {
+        let hash = self.hasher.hash_one(asked);
+        let (place, mark) = (hash as usize % self.marks.len(), (hash >> 32) as u32);
+        self.marks[place].swap(mark, Ordering::Relaxed) == mark
     }
 }
 
@@ -223,10 +270,11 @@ impl<'a> AskedNow<'a> {
         if req.method() != Method::GET || uri.query().is_some() || !one_host || special() {
             return None;
         }
-        // Only documents come in several forms.
-        let (accept, encoding) = match uri.path().ends_with(".json") {
-            true => (single(headers, &ACCEPT)?, single(headers, &ACCEPT_ENCODING)?),
-            false => (None, None),
+        // Only documents come in several forms, and none ends like a picture, however its address is written.
+        let is_picture = uri.path().rsplit_once('.').is_some_and(|(_, end)| Format::parse(end).is_ok());
+        let (accept, encoding) = match is_picture {
+            true => (None, None),
+            false => (single(headers, &ACCEPT)?, single(headers, &ACCEPT_ENCODING)?),
         };
         Some(Self { path: uri.path(), accept, encoding })
     }

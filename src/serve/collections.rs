@@ -36,7 +36,7 @@ pub struct Collections {
 }
 
 /// A collection, as far as everybody may know of it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Collected {
     /// What is told of it; the label may be empty.
     pub about: Record,

@@ -9,6 +9,7 @@ use super::ServeError;
 use super::epochs::{Epochs, Mark};
 use super::facts::{Facts, ImageFacts};
 use super::records::{Described, Known, Records};
+use super::remembered::Stands;
 use super::source::{Source, Sources};
 use super::tiles::Tiles;
 use crate::access::{Action, Verdict, decide};
@@ -152,6 +153,11 @@ impl View {
         Key::new(parts.into_iter().chain(more))
     }
 
+    /// Whether it is larger than a tile.
+    fn has_levels(&self) -> bool {
+        self.shape.width.max(self.shape.height) > self.shape.tile
+    }
+
     /// Does something, unless the item was purged since it was asked for: what is made of it is not kept then.
     pub(super) fn unless_purged(&self, work: impl FnOnce()) {
         let (source, item) = &self.standing.item;
@@ -198,12 +204,17 @@ impl Grant {
         let shape = &self.view.shape;
         let drawn = format!("{}-{}-{}", self.view.pipeline(), shape.tile, self.job.jpeg_quality);
         let key = || self.view.key("pyramid", [drawn.as_str()]);
-        (shape.width.max(shape.height) > shape.tile).then(key)
+        self.view.has_levels().then(key)
     }
 
-    /// Whether the master may lend its own tiles.
+    /// Whether the master may lend its own tiles: it is a pyramid itself, in tiles as they are wanted.
     pub(super) fn lends(&self) -> bool {
-        self.view.facts.tile.is_some() && self.pyramid().is_some()
+        self.view.facts.tile == Some(self.tile()) && self.view.has_levels()
+    }
+
+    /// Under which name the master is known.
+    pub(super) fn master(&self) -> Key {
+        self.view.key("master", [])
     }
 
     /// The side of its tiles.
@@ -305,8 +316,8 @@ impl Gate {
     }
 
     /// Whether a decision stands: the record that it rests on is still the one that would be told.
-    pub fn stands(&self, Standing { source, item, known }: &Standing) -> bool {
-        self.records.is_current(source, item, known)
+    pub fn stands(&self, Standing { source, item, known }: &Standing) -> Stands {
+        self.records.stands(source, item, known)
     }
 
     /// How many purges there were: while it stays the same, no decision ended by one.

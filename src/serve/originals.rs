@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tracing::{Instrument, error_span};
 
@@ -23,7 +24,7 @@ use super::remote::{Fetched, Remote, Remotes};
 use super::source::Source;
 use crate::adapter::record::MediaId;
 use crate::adapter::{Abilities, AdapterError, Content, Media};
-use crate::imaging::{Header, Hints, Limits, Master, Pool};
+use crate::imaging::{Header, Hints, ImagingError, Limits, Master, Pool};
 use crate::store::{self, Draft, File, Files, Key, Scope, StoreError};
 
 const KIB: u64 = 1024;
@@ -53,9 +54,28 @@ pub(super) enum Original {
     /// On disk; open, so that it stays there for those who waited.
     Kept(File),
     /// On this machine already, not ours to keep.
-    Local(Arc<std::fs::File>),
+    Local(Local),
     /// In memory, because the disk would not take it; the permit gives its room back.
     Held { pieces: Arc<Pieces>, _room: Arc<OwnedSemaphorePermit> },
+}
+
+/// A file of somebody else, and what would be different if somebody wrote into it.
+#[derive(Clone, Debug)]
+pub(super) struct Local {
+    file: Arc<std::fs::File>,
+    state: (u64, SystemTime),
+}
+
+impl Local {
+    fn open(file: std::fs::File) -> io::Result<Self> {
+        let state = state(&file)?;
+        Ok(Self { file: Arc::new(file), state })
+    }
+}
+
+fn state(file: &std::fs::File) -> io::Result<(u64, SystemTime)> {
+    let metadata = file.metadata()?;
+    Ok((metadata.len(), metadata.modified()?))
 }
 
 impl Originals {
@@ -71,6 +91,18 @@ impl Originals {
     /// Forgets what is in memory of the masters of a source or an item.
     pub(super) fn close(&self, scope: &Scope) {
         self.remotes.close(scope);
+    }
+
+    /// Whether the master of a grant can be opened without being fetched.
+    pub(super) fn has(&self, grant: &Grant) -> bool {
+        let view = &grant.view;
+        let key = || key(&view.source, &view.media.file(), &view.version);
+        view.source.adapter.abilities().local || self.files.holds(&key())
+    }
+
+    /// Bytes that masters may take on the disk.
+    pub(super) fn room(&self) -> u64 {
+        self.files.room().1
     }
 
     /// Whether the disk is worth a try.
@@ -159,7 +191,7 @@ impl Original {
     pub(super) fn glance<T>(&self, parts: &[Range<u64>], see: impl FnOnce(&[&[u8]]) -> T) -> Option<T> {
         match self {
             Self::Kept(file) => store::glance(file, parts, see),
-            Self::Local(file) => store::glance(file, parts, see),
+            Self::Local(local) => store::glance(&local.file, parts, see),
             Self::Held { .. } => None,
         }
     }
@@ -168,7 +200,7 @@ impl Original {
     pub(super) async fn read(&self, part: Range<u64>) -> io::Result<Bytes> {
         match self {
             Self::Kept(file) => file.read(part).await,
-            Self::Local(file) => store::read(file, part).await,
+            Self::Local(local) => store::read(&local.file, part).await,
             Self::Held { .. } => {
                 let mut bytes = vec![0; (part.end - part.start) as usize];
                 let mut reader = self.reader();
@@ -187,11 +219,20 @@ impl Original {
         }
     }
 
-    /// What would be different if somebody wrote into it. Only what is not ours can change.
-    pub(super) fn state(&self) -> io::Result<Option<(u64, SystemTime)>> {
-        let Self::Local(file) = self else { return Ok(None) };
-        let metadata = file.metadata()?;
-        Ok(Some((metadata.len(), metadata.modified()?)))
+    /// Whether somebody can write into it: it is not ours then.
+    pub(super) fn can_change(&self) -> bool {
+        matches!(self, Self::Local(_))
+    }
+
+    /// An error if somebody has written into it since it was opened. To be called where waiting is allowed: the file may
+    /// lie on another machine that is away.
+    pub(super) fn check(&self) -> Result<(), ImagingError> {
+        match self {
+            Self::Local(local) if state(&local.file)? != local.state => {
+                Err(ImagingError::Broken("it changed while it was read".into()))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -199,9 +240,14 @@ impl Original {
 async fn near(source: &Source, media: &MediaId) -> Result<Original, ServeError> {
     let media = source.adapter.media(media, None).await;
     match media.map_err(|error| ServeError::from_adapter(&source.name, "image", error))?.content {
-        Content::Local(file) => Ok(Original::Local(Arc::new(file))),
+        Content::Local(file) => local(file).await,
         Content::Stream(_) => Err(ServeError::internal("a source whose files are at hand streams one")),
     }
+}
+
+async fn local(file: std::fs::File) -> Result<Original, ServeError> {
+    let opened = spawn_blocking(move || Local::open(file)).await.map_err(ServeError::internal)?;
+    Ok(Original::Local(opened.map_err(ServeError::internal)?))
 }
 
 fn key(source: &Source, media: &MediaId, version: &str) -> Key {
@@ -244,7 +290,7 @@ impl Fetch {
         let media = self.ask(0).await.map_err(|error| self.failed(error))?;
         let (total, version) = (media.total, media.version.clone());
         let stream = match media.content {
-            Content::Local(file) => return Ok(Original::Local(Arc::new(file))),
+            Content::Local(file) => return local(file).await.map_err(Failed::Source),
             Content::Stream(stream) => stream,
         };
         ::metrics::counter!(metrics::ORIGINALS, "source" => self.source.name.clone()).increment(1);
@@ -401,7 +447,7 @@ impl Reader {
     fn length(&self) -> io::Result<u64> {
         match &self.master {
             Original::Kept(file) => Ok(file.bytes()),
-            Original::Local(file) => Ok(file.metadata()?.len()),
+            Original::Local(local) => Ok(local.file.metadata()?.len()),
             Original::Held { pieces, .. } => Ok(pieces.length),
         }
     }
@@ -411,7 +457,7 @@ impl Read for Reader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = match &self.master {
             Original::Kept(file) => file.read_at(buffer, self.position)?,
-            Original::Local(file) => file.read_at(buffer, self.position)?,
+            Original::Local(local) => local.file.read_at(buffer, self.position)?,
             Original::Held { pieces, .. } => pieces.from(self.position).read(buffer)?,
         };
         self.position += count as u64;

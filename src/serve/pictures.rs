@@ -7,6 +7,7 @@ use tower::ServiceExt;
 
 use super::ServeError;
 use super::gate::Grant;
+use super::lending::Lending;
 use super::pyramids::Pyramids;
 use super::render::Derivatives;
 use crate::store::Memory;
@@ -15,19 +16,29 @@ use crate::store::Memory;
 #[derive(Clone, Debug)]
 pub struct Pictures {
     finished: Arc<Memory>,
+    lending: Lending,
     pyramids: Pyramids,
     derivatives: Derivatives,
 }
 
 impl Pictures {
-    /// Looked for in `finished` and in `pyramids`, else made by `derivatives`.
-    pub fn new(finished: Arc<Memory>, pyramids: Pyramids, derivatives: Derivatives) -> Self {
-        Self { finished, pyramids, derivatives }
+    /// Looked for in `finished`, in masters that lend their tiles and in `pyramids`, else made by `derivatives`.
+    pub fn new(
+        finished: Arc<Memory>,
+        lending: Lending,
+        pyramids: Pyramids,
+        derivatives: Derivatives,
+    ) -> Self {
+        Self { finished, lending, pyramids, derivatives }
     }
 
     /// Where the picture comes from is known before it is made, for it decides about the bytes.
     pub async fn placed(&self, grant: Grant) -> Grant {
-        match self.pyramids.get(&grant).await {
+        let tiles = match grant.lends() {
+            true => self.lending.get(&grant).await,
+            false => self.pyramids.get(&grant).await,
+        };
+        match tiles {
             Some(tiles) => grant.with_tiles(tiles),
             None => grant,
         }
@@ -42,6 +53,7 @@ impl Pictures {
         if let Some(tiles) = &grant.tiles {
             match tiles.find(&grant.job).await {
                 Some(Ok(bytes)) => return Ok(bytes),
+                Some(Err(_)) if tiles.are_the_masters() => self.lending.close_one(&grant),
                 Some(Err(error)) => self.pyramids.drop_damaged(&grant, &error).await,
                 None => {}
             }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 use super::collections::Collections;
 use super::depot::Depot;
 use super::facts::Facts;
+use super::lending::Lending;
 use super::pyramids::Pyramids;
 use super::records::Records;
 use super::replicas::{Gone, Replicas};
@@ -41,6 +42,8 @@ pub struct Kept {
     pub tiles: Files,
     /// Those that are open.
     pub pyramids: Pyramids,
+    /// Masters that are open.
+    pub lending: Lending,
     /// Those that others have, too.
     pub depot: Option<Depot>,
     /// What is known of masters.
@@ -175,10 +178,11 @@ impl Shared {
         scope: &Scope,
         failed: &mut Vec<String>,
     ) -> BTreeMap<String, Dropped> {
-        let Kept { finished, originals, tiles, pyramids, facts, .. } = &self.kept;
+        let Kept { finished, originals, tiles, pyramids, lending, facts, .. } = &self.kept;
         let mut dropped = BTreeMap::from([("memory".to_owned(), finished.purge_now(scope))]);
         facts.drop_known(source, item.map(ItemId::from).as_ref());
         pyramids.close(scope);
+        lending.close(scope);
         self.note("pyramids", tiles.purge(scope).await, &mut dropped, failed);
         self.note("originals", originals.purge(scope).await, &mut dropped, failed);
         dropped

@@ -13,11 +13,11 @@ use super::depot::Depot;
 use super::flight::Flights;
 use super::gate::Grant;
 use super::metrics;
-use super::originals::{Original, Originals};
+use super::originals::Originals;
 use super::replicas::Stint;
 use super::tiles::Tiles;
 use crate::imaging::pyramid::{self, Pyramid};
-use crate::imaging::{ImagingError, Job, Limits, Pool, Tiled};
+use crate::imaging::{ImagingError, Job, Limits, Pool};
 use crate::store::{Files, Key, Scope, StoreError};
 
 /// Masters that wait for their turn; the next one is left to a later touch.
@@ -142,7 +142,7 @@ impl Pyramids {
         self.shared.files.room()
     }
 
-    /// Draws a job from tiles of ours; a master with tiles of its own is drawn as any master.
+    /// Draws a job from tiles of ours; a master that lends its own is drawn as any master.
     pub async fn redraw(&self, tiles: &Tiles, job: Job) -> Option<Result<Vec<u8>, ImagingError>> {
         let (pyramid, file) = tiles.ours()?;
         let limits = self.shared.limits;
@@ -152,13 +152,6 @@ impl Pyramids {
             }
             Err(error) => Err(error),
         })
-    }
-
-    /// Remembers that a master is a pyramid itself.
-    pub(super) fn adopt(&self, grant: &Grant, tiled: Tiled, original: Original) -> Option<Arc<Tiles>> {
-        let tiles = Arc::new(Tiles::lent(tiled, original, Arc::clone(&self.shared.pool)).ok()?);
-        self.shared.keep_open(grant, grant.pyramid()?, &tiles);
-        Some(tiles)
     }
 
     /// Lets go of what is kept open of a scope, and tries again what failed.
@@ -346,7 +339,6 @@ impl Shared {
         let turn = self.pool.background().await;
         let original =
             self.originals.open(&grant.view.source, &grant.view.media, &grant.view.version).await?;
-        let state = original.state().map_err(|error| failed(error.into()))?;
         let (page, limits, spec) = (grant.view.page(), self.limits, grant.spec(key));
         let (header, master) = self.pool.header(original.reader(), page, limits).await.map_err(failed)?;
         let cost = pyramid::admit(&header, &spec.shape, &limits).map_err(failed)?;
@@ -354,13 +346,11 @@ impl Shared {
         let mut draft = self.files.create(key).await.map_err(ServeError::internal)?.into_writer();
         let built = turn.run(cost, move |breathe| {
             let pyramid = pyramid::build(master, &header, spec, &limits, &hints, &mut draft, breathe)?;
+            original.check()?;
             Ok((pyramid, draft))
         });
         let failed_so = |error| of_disk(error).map_or_else(failed, ServeError::internal);
         let (pyramid, draft) = built.await.map_err(failed_so)?;
-        if original.state().ok() != Some(state) {
-            return Err(failed(ImagingError::Broken("it changed while it was read".into())));
-        }
         let file = draft.commit().await.map_err(ServeError::internal)?;
         Ok(Tiles::own(pyramid, file))
     }

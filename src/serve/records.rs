@@ -1,7 +1,6 @@
 //! Descriptions of items, and what becomes of them when the headers of their images are known.
 
 use std::collections::HashMap;
-use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -12,7 +11,7 @@ use tracing::{Instrument, error_span};
 use super::ServeError;
 use super::epochs::{Epoch, Epochs, Mark};
 use super::facts::Facts;
-use super::remembered::{Kept, Name, Of, Remembered};
+use super::remembered::{Kept, Name, Of, Remembered, Stands};
 use super::replicas::Replicas;
 use super::source::Source;
 use crate::access::{Action, Verdict, decide, of_canvas};
@@ -88,6 +87,12 @@ impl Known {
     }
 }
 
+impl PartialEq for Known {
+    fn eq(&self, other: &Self) -> bool {
+        self.record == other.record
+    }
+}
+
 impl From<Record> for Known {
     fn from(record: Record) -> Self {
         let mut by_media = HashMap::new();
@@ -126,6 +131,10 @@ impl Kept for Known {
     /// The record, its index, and the description that is made of it.
     fn weight(&self) -> u64 {
         3 * self.weight
+    }
+
+    fn told_again(&self) {
+        *self.described.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Whatever is made of the record and its images has a version in its key.
@@ -180,9 +189,8 @@ impl Records {
     }
 
     /// Whether a record is still the one that would be told at this moment.
-    pub(super) fn is_current(&self, source: &Source, name: &Name, known: &Weak<Known>) -> bool {
-        let current = self.remembered.current(source, name);
-        current.is_some_and(|current| ptr::eq(Arc::as_ptr(&current), known.as_ptr()))
+    pub(super) fn stands(&self, source: &Source, name: &Name, known: &Weak<Known>) -> Stands {
+        self.remembered.stands(source, name, known)
     }
 
     /// Whether a file is known to be no image at this moment.

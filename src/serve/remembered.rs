@@ -3,7 +3,8 @@
 use std::fmt::{Debug, Display};
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::ptr;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -59,6 +60,17 @@ pub(super) enum Of {
     Lists,
 }
 
+/// Whether an answer would be given again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// It would.
+    Still,
+    /// It is older than it may be: it would, if the source says the same again.
+    Perhaps,
+    /// Another one would, or none.
+    NoLonger,
+}
+
 /// Something that is kept.
 pub(super) trait Kept {
     /// What it weighs, in bytes, roughly.
@@ -66,6 +78,9 @@ pub(super) trait Kept {
 
     /// Gives it the versions of an epoch, where it has any.
     fn begin(&mut self, _: Epoch) {}
+
+    /// The same was told again: what is older than that, and was made of it, has to be looked at again.
+    fn told_again(&self) {}
 }
 
 /// A source, and an id there.
@@ -101,7 +116,7 @@ struct Written<V> {
 
 impl<V> Remembered<V>
 where
-    V: Kept + Serialize + DeserializeOwned + Send + Sync + 'static,
+    V: Kept + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     /// Answers called `kind` in keys and logs, in memory up to `weight` bytes.
     pub(super) fn new(
@@ -162,13 +177,21 @@ where
         }
     }
 
-    /// The answer that may be told at this moment, if it is in memory.
-    pub(super) fn current(&self, source: &Source, name: &Name) -> Option<Arc<V>> {
+    /// Whether this is what would be told at this moment, as far as is known without asking.
+    pub(super) fn stands(&self, source: &Source, name: &Name, value: &Weak<V>) -> Stands {
         let now = self.clock.now();
-        match self.memory.get(name)? {
-            State::Told(told) => (told.age(now) < source.record_ttl).then_some(told.value),
-            State::StandIn(told, until) => (now < until).then_some(told.value),
-            State::Refused(..) => None,
+        let (told, is_good) = match self.memory.get(name) {
+            Some(State::Told(told)) => {
+                let is_good = told.age(now) < source.record_ttl;
+                (told, is_good)
+            }
+            Some(State::StandIn(told, until)) => (told, now < until),
+            Some(State::Refused(..)) | None => return Stands::NoLonger,
+        };
+        match ptr::eq(Arc::as_ptr(&told.value), value.as_ptr()) {
+            true if is_good => Stands::Still,
+            true => Stands::Perhaps,
+            false => Stands::NoLonger,
         }
     }
 
@@ -219,7 +242,10 @@ where
         let told = match outcome {
             Ok(mut value) => {
                 value.begin(question.epoch);
-                let told = Told { value: Arc::new(value), at: now };
+                // The same answer again is the same value: what rests on it stands.
+                let same = earlier.filter(|told| *told.value == value).map(|told| told.value);
+                same.iter().for_each(|value| value.told_again());
+                let told = Told { value: same.unwrap_or_else(|| Arc::new(value)), at: now };
                 self.write(source, question, &told).await;
                 self.remember(question, State::Told(told.clone()));
                 Ok(told)

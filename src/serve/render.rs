@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use tokio::task::spawn_blocking;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 
@@ -13,13 +14,14 @@ use super::ServeError;
 use super::cache::CacheLayer;
 use super::flight::Flights;
 use super::gate::Grant;
+use super::lending::Lending;
 use super::metrics;
 use super::originals::{Original, Originals};
 use super::pyramids::Pyramids;
 use super::remote::Remote;
 use super::replicas::Replicas;
 use super::tiles::{Tiles, put_together};
-use crate::imaging::{self, Header, ImagingError, Limits, Master, Pool, Tiled};
+use crate::imaging::{self, Header, ImagingError, Limits, Master, Pool};
 use crate::store::{Key, Store};
 
 /// Grants in, finished pictures out. It takes nothing else: rendering without asking does not compile.
@@ -40,6 +42,7 @@ type Drawn = Result<Vec<u8>, ImagingError>;
 #[derive(Clone, Debug)]
 pub struct Render {
     originals: Originals,
+    lending: Lending,
     pyramids: Pyramids,
     pool: Arc<Pool>,
     limits: Limits,
@@ -47,8 +50,14 @@ pub struct Render {
 
 impl Render {
     /// From these masters or their pyramids, on these workers.
-    pub fn new(originals: Originals, pyramids: Pyramids, pool: Arc<Pool>, limits: Limits) -> Self {
-        Self { originals, pyramids, pool, limits }
+    pub fn new(
+        originals: Originals,
+        lending: Lending,
+        pyramids: Pyramids,
+        pool: Arc<Pool>,
+        limits: Limits,
+    ) -> Self {
+        Self { originals, lending, pyramids, pool, limits }
     }
 
     async fn run(self, grant: Grant) -> Result<Bytes, ServeError> {
@@ -62,6 +71,11 @@ impl Render {
         {
             ::metrics::counter!(metrics::TILES).increment(1);
             return Ok(bytes.into());
+        }
+        if remote.is_none()
+            && let Some(bytes) = self.lend(&grant).await?
+        {
+            return Ok(bytes);
         }
         let bytes = match self.redraw(&grant, grant.tiles.clone()).await {
             Some(bytes) => bytes,
@@ -118,24 +132,31 @@ impl Render {
         Ok(Some(self.draw(header.clone(), master, grant).await))
     }
 
+    /// Tiles of a master that had to be fetched for them.
+    async fn lend(&self, grant: &Grant) -> Result<Option<Bytes>, ServeError> {
+        if grant.tiles.is_some() || !grant.lends() {
+            return Ok(None);
+        }
+        let view = &grant.view;
+        // Held while it is looked into: nothing else pushes it out.
+        let _fetched = self.originals.open(&view.source, &view.media, &view.version).await?;
+        let Some(tiles) = self.lending.get(grant).await else { return Ok(None) };
+        Ok(tiles.find(&grant.job).await.and_then(Result::ok))
+    }
+
     /// A master that is too large to be drawn from at once is drawn from its tiles, row by row as they are made.
     async fn draw_master(&self, grant: &Grant) -> Result<Drawn, ServeError> {
-        let original =
-            self.originals.open(&grant.view.source, &grant.view.media, &grant.view.version).await?;
-        let (header, tiled, master) = match self.opened(&original, grant).await {
-            Ok(opened) => opened,
-            Err(error) => return Ok(Err(error)),
+        let (header, original) = match grant.tiles.as_deref().and_then(Tiles::masters) {
+            Some((header, original)) => (header.clone(), original.clone()),
+            None => match self.open(grant).await? {
+                Ok(opened) => opened,
+                Err(error) => return Ok(Err(error)),
+            },
         };
-        let has_tiles = tiled.is_some();
-        if let Some(tiles) = tiled.and_then(|tiled| self.pyramids.adopt(grant, tiled, original))
-            && let Some(Ok(bytes)) = tiles.find(&grant.job).await
-        {
-            return Ok(Ok(bytes.into()));
-        }
-        let drawn = self.draw(header, master, grant).await;
+        let drawn = self.draw_original(header, original, grant).await;
         match &drawn {
             // Whoever asks for a part will soon ask for another.
-            Ok(_) if !has_tiles => self.pyramids.wish(grant),
+            Ok(_) if !grant.lends() => self.pyramids.wish(grant),
             Ok(_) => {}
             Err(ImagingError::TooLarge { .. }) => {
                 let tiles = self.pyramids.need(grant).await;
@@ -146,22 +167,19 @@ impl Render {
         Ok(drawn)
     }
 
-    /// Reads the header, and where the master's own tiles lie.
-    async fn opened(
-        &self,
-        original: &Original,
-        grant: &Grant,
-    ) -> Result<(Header, Option<Tiled>, Box<dyn Master>), ImagingError> {
-        let (page, tile) = (grant.view.page(), grant.tile());
-        let (header, mut master) = self.pool.header(original.reader(), page, self.limits).await?;
-        if header.tile().is_none() {
-            return Ok((header, None, master));
-        }
-        let read = move || {
-            let tiled = Tiled::of(&mut *master, &header, tile)?;
-            Ok((header, tiled, master))
-        };
-        self.pool.run(imaging::HEADER_COST, read).await
+    async fn open(&self, grant: &Grant) -> Result<Result<(Header, Original), ImagingError>, ServeError> {
+        let view = &grant.view;
+        let original = self.originals.open(&view.source, &view.media, &view.version).await?;
+        let header = self.pool.header(original.reader(), view.page(), self.limits).await;
+        Ok(header.map(|(header, _)| (header, original)))
+    }
+
+    /// Drawn from a master that is the same from its first byte to its last.
+    async fn draw_original(&self, header: Header, original: Original, grant: &Grant) -> Drawn {
+        let drawn = self.draw(header, original.reader(), grant).await?;
+        let checked = spawn_blocking(move || original.check()).await;
+        checked.unwrap_or_else(|error| Err(ImagingError::Decoder(error.to_string())))?;
+        Ok(drawn)
     }
 
     /// Admitted by what the header says it will cost, the header of the very file that is drawn.

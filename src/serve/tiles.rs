@@ -3,19 +3,24 @@
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use super::gate::Grant;
 use super::metrics;
 use super::originals::Original;
 use crate::imaging::pyramid::{Pyramid, Stored};
-use crate::imaging::{ImagingError, Job, Lift, Pool, Tiled};
+use crate::imaging::{Header, ImagingError, Job, Lift, Pool, Tiled};
 use crate::store::{self, File};
 
 /// Tiles of no more bytes are joined where their request is answered: another thread would cost more.
 const AT_ONCE: u64 = 64 << 10;
+/// How long nobody looks whether somebody has written into a master: to ask that takes as long as its disk likes.
+const TRUSTED: Duration = Duration::from_secs(1);
 
 /// A pyramid within reach.
 #[derive(Debug)]
@@ -26,16 +31,19 @@ enum Kind {
     /// One that we made.
     Own(Arc<Pyramid>, File),
     /// The master is one itself.
-    Master(Lent),
+    Master(Box<Lent>),
 }
 
-/// Tiles of a master, with what would be different if somebody wrote into it.
+/// Tiles of a master.
 #[derive(Debug)]
 struct Lent {
+    header: Header,
     tiled: Tiled,
     original: Original,
-    state: Option<(u64, SystemTime)>,
     pool: Arc<Pool>,
+    opened: Instant,
+    /// Milliseconds after it was opened: when it was last seen that nobody has written into it.
+    checked: AtomicU64,
 }
 
 impl Tiles {
@@ -44,16 +52,23 @@ impl Tiles {
         Self(Kind::Own(Arc::new(pyramid), file))
     }
 
-    /// Those of a master that is a pyramid itself.
-    pub(super) fn lent(tiled: Tiled, original: Original, pool: Arc<Pool>) -> io::Result<Self> {
-        let state = original.state()?;
-        Ok(Self(Kind::Master(Lent { tiled, original, state, pool })))
+    /// Those of a master that is a pyramid itself, which was opened just now.
+    pub(super) fn lent(header: Header, tiled: Tiled, original: Original, pool: Arc<Pool>) -> Self {
+        let (opened, checked) = (Instant::now(), AtomicU64::new(0));
+        let lent = Lent { header, tiled, original, pool, opened, checked };
+        Self(Kind::Master(Box::new(lent)))
     }
 
     /// The pyramid and its file, if it is one that we made.
     pub(super) fn ours(&self) -> Option<(Arc<Pyramid>, File)> {
         let Kind::Own(pyramid, file) = &self.0 else { return None };
         Some((Arc::clone(pyramid), file.clone()))
+    }
+
+    /// The master and its header, if it is the master that lends them.
+    pub(super) fn masters(&self) -> Option<(&Header, &Original)> {
+        let Kind::Master(lent) = &self.0 else { return None };
+        Some((&lent.header, &lent.original))
     }
 
     /// The answer as it lies in the file, if it lies there.
@@ -133,8 +148,7 @@ impl Lent {
     }
 
     fn lift_now(&self, lift: &Lift) -> Option<Bytes> {
-        let unchanged = self.original.state().is_ok_and(|state| state == self.state);
-        if !unchanged || lift.bytes() > AT_ONCE {
+        if !self.is_trusted() || lift.bytes() > AT_ONCE {
             return None;
         }
         let ranges: Vec<_> = lift.ranges().collect();
@@ -143,14 +157,28 @@ impl Lent {
     }
 
     async fn lifted(&self, lift: Lift) -> Result<Vec<u8>, ImagingError> {
-        if self.original.state()? != self.state {
-            return Err(ImagingError::Broken("the master has changed".into()));
+        if !self.is_trusted() {
+            self.check().await?;
         }
         let mut tiles = Vec::with_capacity(lift.ranges().len());
         for range in lift.ranges() {
             tiles.push(self.original.read(range).await?);
         }
         put_together(&self.pool, lift, tiles).await
+    }
+
+    /// Whether it was looked a moment ago that the master is what it was.
+    fn is_trusted(&self) -> bool {
+        let checked = Duration::from_millis(self.checked.load(Ordering::Relaxed));
+        !self.original.can_change() || self.opened.elapsed() < checked + TRUSTED
+    }
+
+    async fn check(&self) -> Result<(), ImagingError> {
+        let (original, now) = (self.original.clone(), self.opened.elapsed());
+        let checked = spawn_blocking(move || original.check()).await;
+        checked.unwrap_or_else(|error| Err(ImagingError::Decoder(error.to_string())))?;
+        self.checked.store(now.as_millis() as u64, Ordering::Relaxed);
+        Ok(())
     }
 }
 

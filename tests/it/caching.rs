@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 use http::header::ETAG;
 use http::{Request, Response, StatusCode};
 use loggia::serve::metrics::{COALESCED, ORIGINALS, PROBES, RENDERS};
+use loggia::telemetry::HTTP_WARM;
 use serde_json::json;
 
 use crate::support::archive::{Archive, Page};
@@ -322,7 +323,7 @@ async fn a_warm_answer_is_the_first_one_again() {
     }
     assert_eq!(counts.of("loggia_http_requests_total"), 10);
     // The second plain request of each, and the conditional one.
-    assert_eq!(counts.of("loggia_http_warm_total"), 4);
+    assert_eq!(counts.of(HTTP_WARM), 4);
     assert_eq!(counts.of(RENDERS), 1);
 }
 
@@ -340,5 +341,51 @@ async fn a_warm_answer_ends_with_its_record() {
     gateway.advance(Duration::from_secs(3600));
     for path in [PICTURE, info] {
         assert_eq!(gateway.get(path).await.status(), StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+/// A record that is told again as it was changes nothing: what was answered is not made ready a second time.
+#[tokio::test]
+async fn a_warm_answer_outlives_the_renewal_of_its_record() {
+    let counts = Counts::start();
+    let masters = Masters::with([("a.png", quarters(300, 200)), ("b.png", quarters(300, 200))]);
+    let gateway = TestGateway::start(&masters.source("maps", "")).await;
+    let path = |size: &str| format!("/iiif/3/image/maps/a.png/full/{size}/0/default.jpg");
+    for size in ["150,", "100,"] {
+        gateway.image(&path(size)).await;
+    }
+    gateway.a_moment();
+    gateway.image(&path("150,")).await;
+    assert_eq!(counts.of(HTTP_WARM), 0, "the record is asked for first");
+    gateway.image(&path("100,")).await;
+    assert_eq!(counts.of(HTTP_WARM), 1);
+    masters.put("a.png", quarters(600, 400));
+    gateway.a_moment();
+    assert_eq!(gateway.image(&path("max")).await.width, 600);
+    assert_eq!(counts.of(HTTP_WARM), 1);
+}
+
+/// Browsers take documents packed: they are packed once.
+#[tokio::test]
+async fn a_packed_document_is_given_again_as_it_was() {
+    let counts = Counts::start();
+    let masters = Masters::with([("a.png", quarters(3000, 2000))]);
+    let gateway = TestGateway::start(&masters.source("maps", "")).await;
+    for path in ["/iiif/3/image/maps/a.png/info.json", "/iiif/3/image/maps/a.png/info%2Ejson"] {
+        let before = counts.of(HTTP_WARM);
+        let ask = async |encoding: &str| {
+            gateway.send(Request::get(path).header("accept-encoding", encoding.to_owned())).await
+        };
+        let (first, again) = (ask("gzip").await, ask("gzip").await);
+        assert_eq!(first.headers()["content-encoding"], "gzip");
+        assert_eq!(counts.of(HTTP_WARM) - before, 1);
+        assert_eq!((first.status(), first.body()), (again.status(), again.body()));
+        for name in ["content-encoding", "content-type", "etag", "vary"] {
+            assert_eq!(first.headers().get(name), again.headers().get(name), "{name}");
+        }
+        let plain = ask("identity").await;
+        assert_eq!((plain.headers().get("content-encoding"), counts.of(HTTP_WARM) - before), (None, 1));
+        let plainly = gateway.send(Request::get(path).header("accept", "application/json")).await;
+        assert_ne!(plainly.headers()["content-type"], gateway.get(path).await.headers()["content-type"]);
     }
 }
