@@ -63,6 +63,23 @@ impl Pool {
         F: FnOnce() -> Result<T, ImagingError> + Send + 'static,
     {
         let lane = if cost <= self.small_bytes { &self.small } else { &self.large };
+        Self::run_in(lane, cost, work).await
+    }
+
+    /// The same for work that may take long, however little it holds.
+    pub async fn run_long<T, F>(&self, cost: u64, work: F) -> Result<T, ImagingError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, ImagingError> + Send + 'static,
+    {
+        Self::run_in(&self.large, cost, work).await
+    }
+
+    async fn run_in<T, F>(lane: &Lane, cost: u64, work: F) -> Result<T, ImagingError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, ImagingError> + Send + 'static,
+    {
         let permit = lane.enter(cost).await?;
         let running = spawn_blocking(move || {
             let _held = permit;
@@ -206,9 +223,10 @@ impl Lane {
         Ok(units(cost).min(units(self.total)))
     }
 
-    /// Whether somebody works here, or waits.
+    /// Whether somebody works here. Who waits for a thread waits for one who does; who waits for memory may wait for
+    /// what the background holds, and is not helped by its being slow.
     fn is_busy(&self) -> bool {
-        self.threads.available_permits() < self.all_threads || self.waiting.load(Ordering::Relaxed) > 0
+        self.threads.available_permits() < self.all_threads
     }
 
     fn wait(&self) -> Result<Waiting<'_>, ImagingError> {

@@ -20,7 +20,7 @@ use crate::iiif::image::quality::Tone;
 use crate::iiif::image::quality::{Format, Quality};
 use crate::iiif::image::request::ImageRequest;
 use crate::iiif::image::size::Form;
-use crate::imaging::pyramid::{Shape, Side, Spec};
+use crate::imaging::pyramid::{Shape, Side, Spec, can_draw};
 use crate::imaging::{self, Job, Page, can_write};
 use crate::store::Key;
 
@@ -134,7 +134,10 @@ impl View {
         };
         let wanted = |limits: &Limits| request.resolve(self.api, size, limits).map_err(refused);
         let geometry = match request.size.form.is_open() {
-            true => largest(self.limits, wanted, |found| can_write(&job(found), tone, &self.memory))?,
+            true => largest(self.limits, wanted, |found| {
+                let job = job(found);
+                can_write(&job, tone, &self.memory) && can_draw(&self.shape, &job, &self.memory)
+            })?,
             false => wanted(&self.limits)?,
         };
         let geometry = ready(&self.shape, geometry, request.size.form, &self.limits);

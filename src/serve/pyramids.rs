@@ -185,20 +185,22 @@ impl Pyramids {
         }
     }
 
-    /// The pyramid of the master that is asked for, made while the caller waits; `None` where there can be none.
-    pub async fn need(&self, grant: &Grant) -> Option<Arc<Tiles>> {
-        let key = grant.pyramid()?;
-        if self.shared.rests(&key) {
-            return None;
-        }
+    /// The pyramid of the master that is asked for, made while the caller waits; `None` where there can be none, an error
+    /// where there may be one later.
+    pub async fn need(&self, grant: &Grant) -> Result<Option<Arc<Tiles>>, ServeError> {
+        let Some(key) = grant.pyramid().filter(|key| !self.shared.rests(key)) else { return Ok(None) };
         let tiles = match self.shared.find(grant, &key).await {
             Some(tiles) => tiles,
             None => {
                 let work = || Arc::clone(&self.shared).make(grant.clone(), key.clone());
-                self.building.join(key.clone(), work).await.ok()?
+                match self.building.join(key.clone(), work).await {
+                    Ok(tiles) => tiles,
+                    Err(error) if passes(&error) => return Err(error),
+                    Err(_) => return Ok(None),
+                }
             }
         };
-        tiles.serves(&grant.job).then_some(tiles)
+        Ok(Some(tiles).filter(|tiles| tiles.serves(&grant.job)))
     }
 }
 
@@ -327,7 +329,9 @@ impl Shared {
             }
             Err(error) => {
                 tracing::warn!(source = %grant.view.source.name, media = %grant.view.media, %error, "no pyramid could be made");
-                self.failed.insert(key, Instant::now() + REST);
+                if !passes(error) {
+                    self.failed.insert(key, Instant::now() + REST);
+                }
             }
         }
         built
@@ -354,6 +358,12 @@ impl Shared {
         let file = draft.commit().await.map_err(ServeError::internal)?;
         Ok(Tiles::own(pyramid, file))
     }
+}
+
+/// Whether the next try may find it otherwise: nothing is wrong with the master itself.
+fn passes(error: &ServeError) -> bool {
+    use ServeError::{Busy, Internal, Timeout, Unreachable};
+    matches!(error, Busy | Unreachable { .. } | Timeout { .. } | Internal(_))
 }
 
 /// That nothing can be written is no fault of the master.

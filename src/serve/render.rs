@@ -159,7 +159,7 @@ impl Render {
             Ok(_) if !grant.lends() => self.pyramids.wish(grant),
             Ok(_) => {}
             Err(ImagingError::TooLarge { .. }) => {
-                let tiles = self.pyramids.need(grant).await;
+                let tiles = self.pyramids.need(grant).await?;
                 return Ok(self.redraw(grant, tiles).await.unwrap_or(drawn));
             }
             Err(_) => {}
@@ -187,7 +187,12 @@ impl Render {
         let (job, limits) = (grant.job, self.limits);
         let cost = imaging::admit(&header, &job, &limits)?;
         let hints = self.originals.hints(&grant.view.source, &grant.view.media, &grant.view.version, &header);
-        self.pool.run(cost, move || imaging::render(master, &header, &job, &limits, &hints)).await
+        let work = move || imaging::render(master, &header, &job, &limits, &hints);
+        // A part of a large picture may take all of it.
+        match grant.pyramid().is_some() && !grant.lends() {
+            true => self.pool.run_long(cost, work).await,
+            false => self.pool.run(cost, work).await,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 
 use crate::imaging::ImagingError;
-use crate::imaging::pixels::{Channels, Pixels};
+use crate::imaging::pixels::Channels;
 
 /// The picture on white, and the scan twice, in the encoder and in the file: noise takes less than three bytes a
 /// pixel at the best quality, grey noise less than two and a half; up to 90 both take less than two.
@@ -15,14 +15,18 @@ pub(super) fn cost(quality: u8, channels: Channels, area: u64) -> u64 {
     area * (picture + if quality <= 90 { 4 } else { best })
 }
 
-/// Encodes a picture without alpha; grey ones get a single component.
-pub(in crate::imaging) fn encode(picture: Pixels, quality: u8) -> Result<Vec<u8>, ImagingError> {
-    let (format, subsampling) = match picture.channels() {
+/// Encodes pixels without alpha, row by row; grey ones get a single component.
+pub(in crate::imaging) fn encode(
+    data: &[u8],
+    (width, height): (u32, u32),
+    channels: Channels,
+    quality: u8,
+) -> Result<Vec<u8>, ImagingError> {
+    let (format, subsampling) = match channels {
         Channels::Grey => (PixelFormat::Grayscale, Subsampling::S444),
         Channels::Rgb => (PixelFormat::Rgb, Subsampling::S420),
         other => return Err(ImagingError::Decoder(format!("no JPEG of {other:?} samples"))),
     };
-    let (width, height) = (picture.width() as usize, picture.height() as usize);
-    compress(picture.data(), width, height, format, quality.clamp(1, 100), subsampling)
+    compress(data, width as usize, height as usize, format, quality.clamp(1, 100), subsampling)
         .map_err(|error| ImagingError::Decoder(error.to_string()))
 }

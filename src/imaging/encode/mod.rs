@@ -44,7 +44,11 @@ pub(super) fn cost(format: Format, jpeg_quality: u8, channels: Channels, area: u
 pub(super) fn encode(picture: Pixels, job: &Job) -> Result<Vec<u8>, ImagingError> {
     fits(job.format, picture.width(), picture.height())?;
     match job.format {
-        Format::Jpg => jpeg::encode(picture.on_white(), job.jpeg_quality),
+        Format::Jpg => {
+            let picture = picture.on_white();
+            let size = (picture.width(), picture.height());
+            jpeg::encode(picture.data(), size, picture.channels(), job.jpeg_quality)
+        }
         Format::Png if job.quality == Quality::Bitonal => png::encode_bitonal(&picture),
         Format::Png => png::encode(&picture),
         Format::Webp => webp::encode(&picture),

@@ -5,7 +5,10 @@
 //! orientations; tiles come out upright.
 
 use std::io::Write;
+use std::mem;
 
+use super::average::average;
+use super::band::Band;
 use super::index::{Index, Spec};
 use super::shape::{Place, Shape};
 use crate::imaging::ImagingError;
@@ -30,10 +33,12 @@ pub(super) struct Builder<'a> {
 struct Level {
     width: usize,
     height: u32,
-    band: Vec<u8>,
+    band: Band,
     whole: Option<Vec<u8>>,
-    /// A row that waits for its partner.
-    waiting: Option<Vec<u8>>,
+    /// A row that waits for its partner, or nothing.
+    waiting: Vec<u8>,
+    /// Nothing, with room for what two rows become.
+    reduced: Vec<u8>,
 }
 
 /// Bytes that a builder holds at most.
@@ -107,9 +112,8 @@ impl<'a> Builder<'a> {
         }
         for level in 0..self.levels.len() {
             if let Some(data) = self.levels[level].whole.take() {
-                let (width, height) = (self.levels[level].width as u32, self.levels[level].height);
-                let picture = Pixels::new(width, height, self.channels, data)?;
-                self.write(Place::Whole { level: level as u32 }, picture)?;
+                let size = (self.levels[level].width as u32, self.levels[level].height);
+                self.write(Place::Whole { level: level as u32 }, size, &data)?;
             }
         }
         self.sink.write_all(&self.index.write())?;
@@ -120,8 +124,7 @@ impl<'a> Builder<'a> {
     fn row(&mut self, at: usize, y: u32, row: &[u8]) -> Result<(), ImagingError> {
         let tile = self.index.spec.shape.tile;
         let level = &mut self.levels[at];
-        let place = (y % tile) as usize * row.len();
-        level.band[place..place + row.len()].copy_from_slice(row);
+        level.band.lay((y % tile) as usize, row);
         if let Some(whole) = &mut level.whole {
             let place = y as usize * row.len();
             whole[place..place + row.len()].copy_from_slice(row);
@@ -136,42 +139,48 @@ impl<'a> Builder<'a> {
             return Ok(());
         }
         let level = &mut self.levels[at];
-        let reduced = match level.waiting.take() {
-            Some(partner) => average(&partner, row, self.channels),
-            // The last row of an odd number has no partner, from whichever side it comes.
-            None if y == last && y.is_multiple_of(2) => average(row, row, self.channels),
-            None => {
-                level.waiting = Some(row.to_vec());
-                return Ok(());
-            }
-        };
-        self.row(at + 1, y / 2, &reduced)
+        // The last row of an odd number has no partner, from whichever side it comes.
+        let is_alone = y == last && y.is_multiple_of(2);
+        if level.waiting.is_empty() && !is_alone {
+            level.waiting.extend_from_slice(row);
+            return Ok(());
+        }
+        let partner = if is_alone { row } else { &level.waiting };
+        let mut reduced = mem::take(&mut level.reduced);
+        average(partner, row, self.channels, &mut reduced);
+        level.waiting.clear();
+        self.row(at + 1, y / 2, &reduced)?;
+        reduced.clear();
+        self.levels[at].reduced = reduced;
+        Ok(())
     }
 
     /// Writes a row of tiles.
     fn cut(&mut self, at: usize, row: u32) -> Result<(), ImagingError> {
-        let (count, tile) = (self.channels.count(), self.index.spec.shape.tile);
+        let tile = self.index.spec.shape.tile;
         let Level { width, height, .. } = self.levels[at];
-        let stride = width * count;
         let rows = tile.min(height - row * tile);
-        for column in 0..(width as u32).div_ceil(tile) {
-            let (x, across) = (column * tile, tile.min(width as u32 - column * tile));
-            let (from, length) = (x as usize * count, across as usize * count);
-            let mut data = Vec::with_capacity(length * rows as usize);
-            for line in self.levels[at].band.chunks_exact(stride).take(rows as usize) {
-                data.extend_from_slice(&line[from..from + length]);
-            }
-            let picture = Pixels::new(across, rows, self.channels, data)?;
+        let band = mem::take(&mut self.levels[at].band);
+        for (column, data) in (0..).zip(band.tiles()) {
+            let across = tile.min(width as u32 - column * tile);
+            let data = &data[..(across * rows) as usize * self.channels.count()];
             let (column, row) = self.orientation.size(column, row);
-            self.write(Place::Tile { level: at as u32, column, row }, picture)?;
+            self.write(Place::Tile { level: at as u32, column, row }, (across, rows), data)?;
         }
+        self.levels[at].band = band;
         Ok(())
     }
 
     /// Encodes one picture, upright, and notes where it lies.
-    fn write(&mut self, place: Place, picture: Pixels) -> Result<(), ImagingError> {
-        let picture = self.orientation.without_reversing().apply(picture);
-        let bytes = jpeg::encode(picture, self.index.spec.quality)?;
+    fn write(&mut self, place: Place, size: (u32, u32), data: &[u8]) -> Result<(), ImagingError> {
+        let (channels, quality) = (self.channels, self.index.spec.quality);
+        let turned = self.orientation.without_reversing();
+        let bytes = if turned == Orientation::default() {
+            jpeg::encode(data, size, channels, quality)?
+        } else {
+            let picture = turned.apply(Pixels::new(size.0, size.1, channels, data.to_vec())?);
+            jpeg::encode(picture.data(), (picture.width(), picture.height()), channels, quality)?
+        };
         self.sink.write_all(&bytes)?;
         self.index.set(self.index.spec.shape.number(place), self.written, bytes.len())?;
         self.written += bytes.len() as u64;
@@ -182,46 +191,10 @@ impl<'a> Builder<'a> {
 impl Level {
     fn new(shape: &Shape, level: u32, channels: Channels) -> Self {
         let (width, height) = shape.size(level);
-        let stride = width as usize * channels.count();
+        let (width, count) = (width as usize, channels.count());
         let rows = shape.tile.min(height) as usize;
-        let whole = shape.has_whole(level).then(|| vec![0; stride * height as usize]);
-        Self { width: width as usize, height, band: vec![0; stride * rows], whole, waiting: None }
-    }
-}
-
-/// Two rows become one of half the length: each pixel the mean of four, at an odd end of two.
-fn average(upper: &[u8], lower: &[u8], channels: Channels) -> Vec<u8> {
-    match channels {
-        Channels::Grey => average_of::<1, 2>(upper, lower),
-        _ => average_of::<3, 6>(upper, lower),
-    }
-}
-
-fn average_of<const COUNT: usize, const PAIR: usize>(upper: &[u8], lower: &[u8]) -> Vec<u8> {
-    let mean = |[a, b, c, d]: [u8; 4]| {
-        let sum = u16::from(a) + u16::from(b) + u16::from(c) + u16::from(d);
-        ((sum + 2) / 4) as u8
-    };
-    let mut row = Vec::with_capacity(upper.len().div_ceil(PAIR) * COUNT);
-    let ((pairs, end), (below, end_below)) = (upper.as_chunks::<PAIR>(), lower.as_chunks::<PAIR>());
-    for (upper, lower) in pairs.iter().zip(below) {
-        let pixel: [u8; COUNT] =
-            std::array::from_fn(|at| mean([upper[at], upper[at + COUNT], lower[at], lower[at + COUNT]]));
-        row.extend_from_slice(&pixel);
-    }
-    row.extend(end.iter().zip(end_below).map(|(a, b)| mean([*a, *a, *b, *b])));
-    row
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pixels_are_averaged_in_fours() {
-        assert_eq!(average(&[0, 4, 10, 20, 7], &[0, 4, 10, 21, 8], Channels::Grey), [2, 15, 8]);
-        let colours =
-            average(&[0, 10, 20, 4, 30, 40, 9, 9, 9], &[0, 10, 20, 4, 30, 41, 9, 9, 9], Channels::Rgb);
-        assert_eq!(colours, [2, 20, 30, 9, 9, 9]);
+        let whole = shape.has_whole(level).then(|| vec![0; width * count * height as usize]);
+        let band = Band::new(width * count, rows, shape.tile as usize * count);
+        Self { width, height, band, whole, waiting: Vec::new(), reduced: Vec::new() }
     }
 }

@@ -9,9 +9,12 @@ use std::iter;
 use super::colour::ToScreen;
 use super::decode::{self, Bands};
 use super::orient::Orientation;
+use super::pixels::Channels;
 use super::{Header, Hints, ImagingError, Job, Limits, Master, pipeline, scale};
 use build::Builder;
 
+mod average;
+mod band;
 mod build;
 mod index;
 mod read;
@@ -62,6 +65,13 @@ pub fn build(
         breathe()?;
     }
     builder.finish().map(Pyramid::of)
+}
+
+/// Whether a job can be drawn from the halves of a picture, as far as its shape tells.
+pub fn can_draw(shape: &Shape, job: &Job, limits: &Limits) -> bool {
+    let Ok(plan) = pipeline::plan_for(&shape.offer(), Orientation::default(), job) else { return false };
+    let size = (plan.read.width, plan.read.height);
+    scale::cost(Channels::Rgb, size, plan.exact, plan.output) <= limits.memory
 }
 
 /// Makes a derivative from a pyramid instead of its master.

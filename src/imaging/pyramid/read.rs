@@ -52,23 +52,8 @@ impl Pyramid {
         if self.index.grey { Channels::Grey } else { Channels::Rgb }
     }
 
-    pub(super) fn size(&self) -> (u32, u32) {
-        (self.index.spec.shape.width, self.index.spec.shape.height)
-    }
-
-    /// What it offers: divisors by which the picture is reduced without any work.
     pub(super) fn offer(&self) -> Offer {
-        const HALVES: [u32; 32] = {
-            let mut halves = [1; 32];
-            let mut at = 1;
-            while at < halves.len() {
-                halves[at] = halves[at - 1] << 1;
-                at += 1;
-            }
-            halves
-        };
-        let levels = self.index.spec.shape.levels() as usize;
-        Offer { levels: vec![self.size()], shrinks: &HALVES[..levels.min(HALVES.len())] }
+        self.index.spec.shape.offer()
     }
 
     /// Bytes that [`Self::draw`] holds at most.

@@ -2,6 +2,7 @@
 
 use crate::iiif::image::geometry::Rect;
 use crate::iiif::image::levels;
+use crate::imaging::plan::Offer;
 
 /// A picture and the side of its tiles. Level *n* is the picture divided by 2ⁿ, both sides rounded up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,6 +59,21 @@ impl Shape {
     /// Width and height of a level.
     pub(in crate::imaging) fn size(&self, level: u32) -> (u32, u32) {
         levels::size((self.width, self.height), level)
+    }
+
+    /// What a pyramid offers: divisors by which the picture is reduced without any work.
+    pub(super) fn offer(&self) -> Offer {
+        const HALVES: [u32; 32] = {
+            let mut halves = [1; 32];
+            let mut at = 1;
+            while at < halves.len() {
+                halves[at] = halves[at - 1] << 1;
+                at += 1;
+            }
+            halves
+        };
+        let levels = self.levels() as usize;
+        Offer { levels: vec![(self.width, self.height)], shrinks: &HALVES[..levels.min(HALVES.len())] }
     }
 
     /// Columns and rows of tiles.

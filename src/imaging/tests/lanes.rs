@@ -116,3 +116,15 @@ async fn what_waits_and_what_is_held_is_told() {
     waiting.await.unwrap();
     assert_eq!((told(BYTES), told(WAITING), told(REFUSED)), (0, 0, 1));
 }
+
+/// Work that holds little may still take its time: it leaves the lane for small work to others.
+#[tokio::test]
+async fn long_work_does_not_keep_small_work_waiting() {
+    let pool = Pool::new(&settings());
+    let (release, work) = held();
+    let mut long = Box::pin(pool.run_long(MIB, work));
+    assert!(futures_util::poll!(&mut long).is_pending());
+    assert_eq!(pool.run(MIB, || Ok(7)).await.unwrap(), 7);
+    drop(release);
+    long.await.unwrap();
+}
