@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use redis::aio::MultiplexedConnection;
-use redis::{Client, Cmd, ConnectionAddr, IntoConnectionInfo, Value};
+use redis::{Client, Cmd, ConnectionAddr, IntoConnectionInfo, RedisResult, Value};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
@@ -52,9 +52,13 @@ impl Operator {
     }
 
     async fn say<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        self.try_to_say(words).await.unwrap()
+    }
+
+    async fn try_to_say<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
         let mut command = Cmd::new();
         command.arg(words);
-        command.query_async(&mut self.0.clone()).await.unwrap()
+        command.query_async(&mut self.0.clone()).await
     }
 
     /// Redis has no clock that could be moved: every end comes nearer instead.
@@ -93,14 +97,32 @@ async fn passes_the_suite_by_way_of_a_sentinel() {
     passes_the_suite(&url, &node).await;
 }
 
+/// Makes one node of a cluster the replica of another, which tells clients of it.
+async fn follow(replica: &Operator, primary: &Operator, port: u16) {
+    let nodes: String = primary.say(&["CLUSTER", "NODES"]).await;
+    let (id, at) = nodes.split_once(' ').unwrap();
+    let bus = at.split(['@', ',', ' ']).nth(1).unwrap();
+    let _: Value = replica.say(&["CLUSTER", "MEET", "127.0.0.1", &port.to_string(), bus]).await;
+    // Refused until the two have met.
+    while replica.try_to_say::<Value>(&["CLUSTER", "REPLICATE", id]).await.is_err() {
+        sleep(Duration::from_millis(1)).await;
+    }
+    while primary.say::<Vec<Vec<Value>>>(&["CLUSTER", "SLOTS"]).await[0].len() < 4 {
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
 #[tokio::test]
-async fn passes_the_suite_on_a_cluster() {
-    let Some(server) = Server::start_as(Role::Cluster, &[]) else { return };
+async fn passes_the_suite_on_a_cluster_with_a_replica() {
+    let at_once = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"];
+    let Some(server) = Server::start_as(Role::Cluster, &at_once) else { return };
+    let Some(replica) = Server::start_as(Role::Cluster, &at_once) else { return };
     let operator = Operator::of(&server).await;
     let _: Value = operator.say(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await;
     while !operator.say::<String>(&["CLUSTER", "INFO"]).await.contains("cluster_state:ok") {
         sleep(Duration::from_millis(1)).await;
     }
+    follow(&Operator::of(&replica).await, &operator, server.port()).await;
     let url = format!("redis+cluster://127.0.0.1:{}", server.port());
     passes_the_suite(&url, &server).await;
     let store = open(&at(&url)).await;
