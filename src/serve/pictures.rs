@@ -42,7 +42,7 @@ impl Pictures {
         if let Some(tiles) = &grant.tiles {
             match tiles.find(&grant.job).await {
                 Some(Ok(bytes)) => return Ok(bytes),
-                Some(Err(error)) => self.pyramids.drop_damaged(&grant, &error).await,
+                Some(Err(error)) => self.pyramids.drop_damaged(&grant, &error.into()).await,
                 None => {}
             }
         }
