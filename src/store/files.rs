@@ -15,7 +15,7 @@ use tracing::warn;
 use super::index::Name;
 use super::metrics::{self, Outcome};
 use super::seldom::Seldom;
-use super::shelf::{self, Pin, Shelf, Sync, Tenure};
+use super::shelf::{self, Flush, Pin, Shelf, Tenure};
 use super::{Dropped, Key, Scope, StoreError, blocking};
 
 /// Bytes that are worth a glance: each thread keeps so much memory for it.
@@ -26,8 +26,8 @@ const WRITE: usize = 256 << 10;
 
 /// Files under keys, bounded in bytes. Cloning it is cheap.
 ///
-/// What was not used for long goes first, but never a file that somebody has open: as long as files
-/// in use alone are larger than the budget, the budget is exceeded.
+/// What was not used for long goes first, but never a file that somebody has open: where files in
+/// use alone are larger than the budget, it is exceeded until something is written after they are closed.
 #[derive(Clone, Debug)]
 pub struct Files {
     name: &'static str,
@@ -273,7 +273,7 @@ impl Draft {
         let files = self.files.clone();
         blocking(move || {
             let bytes = draft.bytes();
-            let (file, pin) = draft.shelve(Sync::Full)?;
+            let (file, pin) = draft.shelve(Flush::Full)?;
             metrics::request(files.name, Outcome::Stored);
             Ok(File { open: Arc::new(Open { file, bytes, _pin: pin }) })
         })
