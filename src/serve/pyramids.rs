@@ -18,6 +18,7 @@ use super::tiles::Tiles;
 use crate::imaging::pyramid::{self, Pyramid};
 use crate::imaging::{ImagingError, Job, Limits, Pool, Tiled};
 use crate::store::{Files, Key, Scope, StoreError};
+use crate::weighed;
 
 /// Masters that wait for their turn; the next one is left to a later touch.
 const QUEUE: usize = 1000;
@@ -31,7 +32,8 @@ const LOOKED: usize = 10_000;
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
 /// Pyramids that are kept open: each is a file.
 const OPEN: u64 = 256;
-/// What is kept open stays on the disk, whatever else needs its room: no more than this part of it.
+/// What is kept open stays on the disk, whatever else needs its room: no more than this part of it, and of that
+/// no more than the same part for any one.
 const SHARE: u64 = 4;
 
 /// Pyramids on disk, and those that are being made. Cheap to clone.
@@ -58,7 +60,7 @@ struct Shared {
 }
 
 /// Open files count by the room that they keep others from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct ByFile {
     least: u64,
 }
@@ -82,7 +84,7 @@ impl Pyramids {
         let weighter = ByFile { least: room.div_ceil(OPEN) };
         let shared = Shared {
             files,
-            open: Cache::with_weighter(OPEN as usize, room, weighter),
+            open: weighed::cache(room, weighter.least, room / SHARE, weighter),
             failed: Cache::new(FAILED),
             looked: Cache::new(LOOKED),
             looking: Flights::default(),
