@@ -19,3 +19,4 @@ pub mod store;
 pub mod telemetry;
 pub mod units;
 pub mod upstream;
+pub mod weighed;

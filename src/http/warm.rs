@@ -38,6 +38,7 @@ use crate::iiif::image::quality::Format;
 use crate::serve::gate::{Gate, Standing};
 use crate::serve::remembered::Stands;
 use crate::telemetry::HTTP_WARM;
+use crate::weighed;
 
 /// What an answer takes beside what is written in it and asked for it: structures, the cache's own tables.
 const BESIDE: u64 = 1024;
@@ -136,8 +137,7 @@ fn written(asked: &Asked) -> usize {
 impl Warm {
     /// Room for so many bytes of answers. `gate` tells whether a decision stands.
     pub fn new(bytes: u64, gate: Gate, outer: &Outer) -> Self {
-        let usual = usize::try_from(bytes / USUAL).unwrap_or(usize::MAX);
-        let answers = Cache::with_weighter(usual, bytes, ByWeight);
+        let answers = weighed::cache(bytes, USUAL, bytes / SHARE, ByWeight);
         let (proxies, scales) = (outer.proxies.clone(), outer.scales.clone());
         let (images, purges) = (Cache::new(IMAGES), AtomicU64::new(gate.purges()));
         Self { answers, images, largest: bytes / SHARE, once: Once::default(), purges, gate, proxies, scales }

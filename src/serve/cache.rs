@@ -69,7 +69,8 @@ where
                 Turn::Done(bytes) => return Ok(bytes),
                 Turn::Ours(lock) => lock,
             };
-            let derivative = inner.oneshot(grant.clone()).await?;
+            // What an encoder has left over in its buffer would be kept with it, and counted by nobody.
+            let derivative = Bytes::copy_from_slice(&inner.oneshot(grant.clone()).await?);
             if grant.view.is_purged() {
                 return Ok(derivative);
             }

@@ -7,11 +7,12 @@ use quick_cache::sync::Cache;
 
 use crate::imaging::{Header, Hints};
 use crate::store::Key;
+use crate::weighed;
 
 /// Bytes of all hints together: those of a JPEG of 80 megapixels are 80 KB.
 const BYTES: u64 = 32 << 20;
 /// How many masters that may be, about.
-const MASTERS: usize = 1000;
+const MASTERS: u64 = 1000;
 
 /// The hints of the masters that were read last. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -28,7 +29,7 @@ impl Weighter<Key, Hints> for ByWeight {
 
 impl Default for Learnt {
     fn default() -> Self {
-        Self(Arc::new(Cache::with_weighter(MASTERS, BYTES, ByWeight)))
+        Self(Arc::new(weighed::cache(BYTES, BYTES / MASTERS, BYTES / 4, ByWeight)))
     }
 }
 

@@ -12,12 +12,14 @@ use super::originals::Originals;
 use super::tiles::Tiles;
 use crate::imaging::{HEADER_COST, Limits, Pool, Tiled, header};
 use crate::store::{Key, Scope};
+use crate::weighed;
 
 /// Masters that are kept open: each is a file.
 const OPEN: u64 = 256;
 /// Bytes of their tables in memory: those of 80 megapixels in tiles of 256 are 20 KB.
 const TABLES: u64 = 32 << 20;
-/// Masters that were fetched stay on the disk while they are open: no more than this part of its room.
+/// Masters that were fetched stay on the disk while they are open: no more than this part of its room. One master may
+/// take as large a part of everything.
 const SHARE: u64 = 4;
 /// What all of them may take together; each takes a part of memory, of the disk and of open files.
 const ALL: u64 = 1 << 32;
@@ -55,7 +57,7 @@ impl Lending {
     /// Of these masters.
     pub fn new(originals: Originals, pool: Arc<Pool>, limits: Limits) -> Self {
         let weighter = ByScarcest { disk: originals.room() / SHARE };
-        let open = Cache::with_weighter(OPEN as usize, ALL, weighter);
+        let open = weighed::cache(ALL, ALL / OPEN, ALL / SHARE, weighter);
         let shared = Shared { open, originals, pool, limits };
         Self { shared: Arc::new(shared), opening: Flights::default() }
     }

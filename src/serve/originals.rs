@@ -128,9 +128,11 @@ impl Originals {
             return near(source, &media).await;
         }
         let key = key(source, &media, version);
-        // Files that cannot be read are files that are not there.
-        if let Ok(Some(file)) = self.files.open(&key).await {
-            return Ok(Original::Kept(file));
+        match self.files.open(&key).await {
+            Ok(Some(file)) => return Ok(Original::Kept(file)),
+            Ok(None) => {}
+            // Fetched for this once: what lies there may be whole.
+            Err(error) => self.rest(&error),
         }
         let span = error_span!("file", source = %source.name, id = %media);
         let fetch = Fetch { originals: self.clone(), source: Arc::clone(source), media, key: key.clone() };

@@ -54,7 +54,7 @@ impl Pictures {
             match tiles.find(&grant.job).await {
                 Some(Ok(bytes)) => return Ok(bytes),
                 Some(Err(_)) if tiles.are_the_masters() => self.lending.close_one(&grant),
-                Some(Err(error)) => self.pyramids.drop_damaged(&grant, &error).await,
+                Some(Err(error)) => self.pyramids.drop_damaged(&grant, &error.into()).await,
                 None => {}
             }
         }

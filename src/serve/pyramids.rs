@@ -1,6 +1,5 @@
 //! Which masters have a pyramid; those that were touched and have none get one in the background.
 
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use super::tiles::Tiles;
 use crate::imaging::pyramid::{self, Pyramid};
 use crate::imaging::{ImagingError, Job, Limits, Pool};
 use crate::store::{Files, Key, Scope, StoreError};
+use crate::weighed;
 
 /// Masters that wait for their turn; the next one is left to a later touch.
 const QUEUE: usize = 1000;
@@ -32,7 +32,8 @@ const LOOKED: usize = 10_000;
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
 /// Pyramids that are kept open: each is a file.
 const OPEN: u64 = 256;
-/// What is kept open stays on the disk, whatever else needs its room: no more than this part of it.
+/// What is kept open stays on the disk, whatever else needs its room: no more than this part of it, and of that
+/// no more than the same part for any one.
 const SHARE: u64 = 4;
 
 /// Pyramids on disk, and those that are being made. Cheap to clone.
@@ -59,7 +60,7 @@ struct Shared {
 }
 
 /// Open files count by the room that they keep others from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct ByFile {
     least: u64,
 }
@@ -83,7 +84,7 @@ impl Pyramids {
         let weighter = ByFile { least: room.div_ceil(OPEN) };
         let shared = Shared {
             files,
-            open: Cache::with_weighter(OPEN as usize, room, weighter),
+            open: weighed::cache(room, weighter.least, room / SHARE, weighter),
             failed: Cache::new(FAILED),
             looked: Cache::new(LOOKED),
             looking: Flights::default(),
@@ -107,7 +108,8 @@ impl Pyramids {
 
     /// Whether the pyramid of a grant is there and whole.
     pub(super) async fn has(&self, grant: &Grant, key: &Key) -> bool {
-        self.shared.find(grant, key).await.is_some() || self.shared.adopt(grant, key).await.is_some()
+        self.shared.find(grant, key).await.is_some()
+            || matches!(self.shared.adopt(grant, key).await, Ok(Some(_)))
     }
 
     /// Whether the bucket has a pyramid of this name, found out without fetching it.
@@ -163,13 +165,15 @@ impl Pyramids {
     }
 
     /// Forgets a pyramid that turned out to be damaged; another one will be made.
-    pub async fn drop_damaged(&self, grant: &Grant, error: &(dyn Display + Sync)) {
+    pub async fn drop_damaged(&self, grant: &Grant, error: &ImagingError) {
         if let Some(key) = grant.pyramid() {
             tracing::warn!(source = %grant.view.source.name, media = %grant.view.media, %error, "dropping a damaged pyramid");
             self.shared.open.remove(&key);
             self.shared.forget(&key).await;
-            // Perhaps it came from there, or was sent there as it was.
-            self.shared.discard(&key).await;
+            // Perhaps it came from there, or was sent there as it was. That a disk cannot be read is not its fault.
+            if matches!(error, ImagingError::Broken(_)) {
+                self.shared.discard(&key).await;
+            }
         }
     }
 
@@ -214,40 +218,37 @@ impl Shared {
     async fn wait_for(self: &Arc<Self>, grant: &Grant, key: &Key) -> Option<Arc<Tiles>> {
         let found = timeout(ON_ITS_WAY, self.look(grant, key)).await;
         self.looked.insert(key.clone(), ());
-        found.ok()?
+        found.ok()?.ok()?
     }
 
     /// What others have left: another process on the disk, another replica in the bucket. Of many who ask, one looks.
-    async fn look(self: &Arc<Self>, grant: &Grant, key: &Key) -> Option<Arc<Tiles>> {
+    /// An error if there is something that cannot be opened just now, which is no reason to make another.
+    async fn look(self: &Arc<Self>, grant: &Grant, key: &Key) -> Result<Option<Arc<Tiles>>, ServeError> {
         let (shared, grant, named) = (Arc::clone(self), grant.clone(), key.clone());
         let work = || async move {
-            Ok(match shared.adopt(&grant, &named).await {
+            Ok(match shared.adopt(&grant, &named).await? {
                 Some(tiles) => Some(tiles),
                 None => shared.fetch(&grant, &named).await,
             })
         };
-        self.looking.join(key.clone(), work).await.ok()?
+        self.looking.join(key.clone(), work).await
     }
 
     /// The pyramid that another process has made.
-    async fn adopt(&self, grant: &Grant, key: &Key) -> Option<Arc<Tiles>> {
-        if self.files.adopt(key).await { self.reopen(grant, key).await } else { None }
+    async fn adopt(&self, grant: &Grant, key: &Key) -> Result<Option<Arc<Tiles>>, ServeError> {
+        if self.files.adopt(key).await { self.reopen(grant, key).await } else { Ok(None) }
     }
 
     /// The pyramid that another replica has made.
     async fn fetch(&self, grant: &Grant, key: &Key) -> Option<Arc<Tiles>> {
         // Kept until it is open, so that it is not dropped to make room.
         let _file = self.depot.as_ref()?.fetch(key, &self.files).await?;
-        match self.reopen(grant, key).await {
-            Some(tiles) => {
-                ::metrics::counter!(metrics::PYRAMIDS, "outcome" => "fetched").increment(1);
-                Some(tiles)
-            }
-            None => {
-                self.discard(key).await;
-                None
-            }
+        let opened = self.reopen(grant, key).await.ok()?;
+        match &opened {
+            Some(_) => ::metrics::counter!(metrics::PYRAMIDS, "outcome" => "fetched").increment(1),
+            None => self.discard(key).await,
         }
+        opened
     }
 
     async fn discard(&self, key: &Key) {
@@ -283,30 +284,32 @@ impl Shared {
     async fn find(&self, grant: &Grant, key: &Key) -> Option<Arc<Tiles>> {
         match self.open.get(key) {
             Some(tiles) => Some(tiles),
-            None if self.files.holds(key) => self.reopen(grant, key).await,
+            None if self.files.holds(key) => self.reopen(grant, key).await.ok()?,
             None => None,
         }
     }
 
-    async fn reopen(&self, grant: &Grant, key: &Key) -> Option<Arc<Tiles>> {
-        let file = self.files.open(key).await.ok()??;
+    /// What lies on the disk, unless it is gone or damaged; an error if that cannot be told.
+    async fn reopen(&self, grant: &Grant, key: &Key) -> Result<Option<Arc<Tiles>>, ServeError> {
+        let Some(file) = self.files.open(key).await.map_err(ServeError::internal)? else { return Ok(None) };
         let spec = grant.spec(key);
         let opened = tokio::task::spawn_blocking(move || {
             Pyramid::open(&file, &spec).map(|pyramid| pyramid.map(|pyramid| Tiles::own(pyramid, file)))
         });
-        let Ok(Ok(Some(tiles))) = opened.await else {
+        let opened = opened.await.map_err(ServeError::internal)?;
+        let Ok(Some(tiles)) = opened else {
             tracing::warn!(source = %grant.view.source.name, media = %grant.view.media, "dropping a damaged pyramid");
             self.forget(key).await;
-            return None;
+            return opened.map(|_| None).map_err(ServeError::internal);
         };
         let tiles = Arc::new(tiles);
         self.keep_open(grant, key.clone(), &tiles);
-        Some(tiles)
+        Ok(Some(tiles))
     }
 
     async fn make(self: Arc<Self>, grant: Grant, key: Key) -> Result<Arc<Tiles>, ServeError> {
         let (begun, _waiting) = (Instant::now(), Waiting::begun());
-        if let Some(tiles) = self.look(&grant, &key).await {
+        if let Some(tiles) = self.look(&grant, &key).await? {
             return Ok(tiles);
         }
         let stint = match self.turn(&grant, &key).await {

@@ -26,6 +26,7 @@ use crate::adapter::Heard;
 use crate::adapter::record::Access;
 use crate::clock::Clock;
 use crate::store::{Key, LISTS, Store};
+use crate::weighed;
 
 /// How long "there is nothing" and "that makes no sense" are believed, unless an answer is good for less.
 const REFUSED: Duration = Duration::from_secs(30);
@@ -128,8 +129,9 @@ where
     ) -> Self {
         /// What an answer of the usual size weighs.
         const USUAL: u64 = 4096;
-        let usual = usize::try_from(weight / USUAL).unwrap_or(usize::MAX);
-        let memory = Arc::new(Cache::with_weighter(usual, weight, ByWeight));
+        /// One that weighs more than one in so many parts of all would push out too much else.
+        const SHARE: u64 = 8;
+        let memory = Arc::new(weighed::cache(weight, USUAL, weight / SHARE, ByWeight));
         let (flights, news) = (Flights::default(), Arc::default());
         Self { kind, of, memory, flights, news, store, epochs, replicas, clock }
     }

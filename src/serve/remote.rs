@@ -20,6 +20,7 @@ use crate::adapter::AdapterError;
 use crate::adapter::record::MediaId;
 use crate::imaging::{self, Header, ImagingError, Job, Lift, Limits, Parts, Pool, Sniff, Sparse, Tiled};
 use crate::store::{Key, Scope};
+use crate::weighed;
 
 const KIB: u64 = 1024;
 /// Requests for the directories of a file: there are no more than 32 levels, some far from their tables.
@@ -123,8 +124,8 @@ impl Remotes {
     /// Parts of masters are held in `room`, which has so many bytes.
     pub(super) fn new(room: Arc<Semaphore>, bytes: u64) -> Self {
         Self {
-            heads: Arc::new(Cache::with_weighter(FILES, HEADS, ByWeight)),
-            known: Arc::new(Cache::with_weighter(FILES, ROOM, ByWeight)),
+            heads: Arc::new(weighed::cache(HEADS, HEADS / FILES as u64, HEADS / 2, ByWeight)),
+            known: Arc::new(weighed::cache(ROOM, ROOM / FILES as u64, TABLES, ByWeight)),
             changed: Arc::new(Cache::new(FILES)),
             opening: Flights::default(),
             room,

@@ -13,7 +13,7 @@ use super::entry::{self, Entry};
 use super::index::Name;
 use super::metrics::{self, Outcome};
 use super::seldom::Seldom;
-use super::shelf::{Shelf, Sync, Tenure};
+use super::shelf::{Flush, Shelf, Tenure};
 use super::{Dropped, Found, Key, Scope, Store, StoreError, blocking};
 use crate::clock::Clock;
 
@@ -212,7 +212,7 @@ impl Inner {
         let mut draft = self.shelf.draft(name)?;
         draft.write(&entry::head(key, value, end))?;
         draft.write(value)?;
-        draft.shelve(Sync::None).map(drop)
+        draft.shelve(Flush::None).map(drop)
     }
 
     /// Once a minute: whoever asked goes on without the store, and hears nothing.

@@ -14,7 +14,8 @@ use tracing::warn;
 
 use super::index::Name;
 use super::metrics::{self, Outcome};
-use super::shelf::{self, Pin, Shelf, Sync, Tenure};
+use super::seldom::Seldom;
+use super::shelf::{self, Flush, Pin, Shelf, Tenure};
 use super::{Dropped, Key, Scope, StoreError, blocking};
 
 /// Bytes that are worth a glance: each thread keeps so much memory for it.
@@ -25,12 +26,13 @@ const WRITE: usize = 256 << 10;
 
 /// Files under keys, bounded in bytes. Cloning it is cheap.
 ///
-/// What was not used for long goes first, but never a file that somebody has open: as long as files
-/// in use alone are larger than the budget, the budget is exceeded.
+/// What was not used for long goes first, but never a file that somebody has open: where files in
+/// use alone are larger than the budget, it is exceeded until something is written after they are closed.
 #[derive(Clone, Debug)]
 pub struct Files {
     name: &'static str,
     shelf: Arc<Shelf>,
+    complaints: Arc<Seldom>,
 }
 
 /// An open file, which stays where it is as long as any clone of this lives. Reads by position
@@ -145,7 +147,8 @@ impl Files {
 
     /// The same for a folder that may belong to another process.
     pub fn open_as(tenure: Tenure, name: &'static str, dir: &Path, bytes: u64) -> Result<Self, StoreError> {
-        Ok(Self { name, shelf: Arc::new(Shelf::open(name, dir, bytes, tenure)?) })
+        let shelf = Arc::new(Shelf::open(name, dir, bytes, tenure)?);
+        Ok(Self { name, shelf, complaints: Arc::default() })
     }
 
     /// Bytes that are taken, and that there are.
@@ -164,25 +167,42 @@ impl Files {
         self.shelf.is_scanned()
     }
 
-    /// The file under a key.
+    /// The file under a key. An error says nothing of the file, which may be there and whole.
     pub async fn open(&self, key: &Key) -> Result<Option<File>, StoreError> {
         let (files, name) = (self.clone(), Name::of(key));
-        let file = blocking(move || Ok(files.open_now(name))).await?;
-        metrics::request(self.name, if file.is_some() { Outcome::Hit } else { Outcome::Miss });
-        Ok(file)
+        let opened = blocking(move || files.open_now(name)).await;
+        let outcome = match &opened {
+            Ok(Some(_)) => Outcome::Hit,
+            Ok(None) => Outcome::Miss,
+            Err(error) => {
+                // Once a minute: whoever asked goes on without it.
+                if self.complaints.is_due() {
+                    warn!(store = self.name, %error, "a cached file is of no use at present");
+                }
+                Outcome::Failed
+            }
+        };
+        metrics::request(self.name, outcome);
+        opened
     }
 
-    fn open_now(&self, name: Name) -> Option<File> {
-        let (path, bytes, pin) = self.shelf.pin(name)?;
-        let file = fs::File::open(&path).ok();
-        let whole = file.filter(|file| file.metadata().is_ok_and(|metadata| metadata.len() == bytes));
+    fn open_now(&self, name: Name) -> Result<Option<File>, StoreError> {
+        let Some((path, bytes, pin)) = self.shelf.pin(name) else { return Ok(None) };
+        let whole = fs::File::open(&path).and_then(|file| {
+            let is_whole = file.metadata()?.len() == bytes;
+            Ok(is_whole.then_some(file))
+        });
         match whole {
-            Some(file) => Some(File { open: Arc::new(Open { file, bytes, _pin: pin }) }),
-            None => {
+            Ok(Some(file)) => Ok(Some(File { open: Arc::new(Open { file, bytes, _pin: pin }) })),
+            // Too many files are open, perhaps, or the disk does not answer.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::io("open", &path)(error))
+            }
+            Ok(None) | Err(_) => {
                 warn!(store = self.name, path = %path.display(), "dropping a cached file: it is gone or changed");
                 metrics::request(self.name, Outcome::Broken);
                 pin.discard();
-                None
+                Ok(None)
             }
         }
     }
@@ -253,7 +273,7 @@ impl Draft {
         let files = self.files.clone();
         blocking(move || {
             let bytes = draft.bytes();
-            let (file, pin) = draft.shelve(Sync::Full)?;
+            let (file, pin) = draft.shelve(Flush::Full)?;
             metrics::request(files.name, Outcome::Stored);
             Ok(File { open: Arc::new(Open { file, bytes, _pin: pin }) })
         })
@@ -408,6 +428,27 @@ mod tests {
         fs::File::options().write(true).open(path).unwrap().set_len(10).unwrap();
         assert!(again.open(&key(1)).await.unwrap().is_none());
         assert_eq!(again.shelf.bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_opened_just_now_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = files(dir.path(), 500_000);
+        drop(write(&files, 1, 1000).await);
+        let (path, ..) = files.shelf.pin(Name::of(&key(1))).unwrap();
+        let aside = dir.path().join("aside");
+        fs::rename(&path, &aside).unwrap();
+        // A link that leads to itself; files that may not be read would be read by some who run tests.
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        let error = files.open(&key(1)).await.unwrap_err().to_string();
+        assert!(error.starts_with("cannot open `"), "{error}");
+        assert!(files.holds(&key(1)));
+        fs::rename(&aside, &path).unwrap();
+        assert_eq!(content(&files.open(&key(1)).await.unwrap().unwrap()), vec![1; 1000]);
+
+        fs::remove_file(&path).unwrap();
+        assert!(files.open(&key(1)).await.unwrap().is_none());
+        assert!(!files.holds(&key(1)));
     }
 
     #[tokio::test]

@@ -21,6 +21,8 @@ pub(super) struct Index {
     pub(super) drafted: u64,
     /// Drafts that will get their name, by the number they began with.
     pub(super) drafts: HashMap<i64, Name>,
+    /// Whether somebody is making room; at the start it is whoever looks for files.
+    pub(super) makes_room: bool,
     /// What was purged before all files were found that were there at the start; `None` from then on.
     pub(super) unwelcome: Option<Vec<Arc<Owners>>>,
 }
@@ -60,6 +62,7 @@ impl Index {
             bytes: 0,
             drafted: 0,
             drafts: HashMap::new(),
+            makes_room: true,
             unwelcome: Some(Vec::new()),
         }
     }

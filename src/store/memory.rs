@@ -7,20 +7,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
-use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
+use quick_cache::{DefaultHashBuilder, Lifecycle, Weighter};
 use tokio::time::Instant;
 
 use super::metrics::{self, Outcome};
 use super::{Dropped, Found, Key, Scope, Store, StoreError};
+use crate::weighed;
 
 /// What an entry costs beside its key and value: the cache's own tables, roughly.
 const OVERHEAD: usize = 128;
-/// How large most entries are, a tile. Only the number of shards is derived from it.
+/// How large most entries are, a tile.
 const USUAL: u64 = 16 << 10;
 /// A value larger than one in so many parts of the store would push out too much else.
 const SHARE: u64 = 16;
-/// Parts with a lock each.
-const SHARDS: usize = 8;
 
 /// A store in memory. What was not used for long goes first.
 pub struct Memory {
@@ -45,14 +44,10 @@ impl Held {
 impl Memory {
     /// A store of this many bytes; `name` labels its metrics.
     pub fn new(name: &'static str, bytes: u64) -> Self {
-        let options = OptionsBuilder::new()
-            .shards(SHARDS)
-            .estimated_items_capacity(usize::try_from(bytes / USUAL).unwrap_or(usize::MAX))
-            .weight_capacity(bytes)
-            .build()
-            .expect("the capacities are given above");
+        let largest = bytes / SHARE;
+        let options = weighed::options(bytes, USUAL, largest);
         let cache = Cache::with_options(options, Weights, DefaultHashBuilder::default(), Evictions { name });
-        Self { name, largest: bytes / SHARE, cache }
+        Self { name, largest, cache }
     }
 
     /// The value, at once: a hit needs no task and no lock that anybody holds for long.

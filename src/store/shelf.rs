@@ -7,7 +7,8 @@
 //!
 //! The index of what is there is in memory. It is rebuilt at start on a thread of its own; until that
 //! is done, files that were not seen yet are missing to those who ask. Names are given and taken away
-//! under the lock of the index, so that index and folder agree.
+//! under the lock of the index, so that index and folder agree. What goes is put aside under the lock, among the drafts,
+//! and deleted when the lock is free again: others look into the index meanwhile, and may give its name to another file.
 //!
 //! A folder has one owner, which drops what was not used for long. Another process may come as a guest: it drops
 //! nothing to make room, and the owner learns of what it leaves there by looking.
@@ -18,14 +19,17 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::SystemTime;
+use std::{mem, thread};
 
 use tempfile::NamedTempFile;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::index::{Index, Name, Owners, Slot};
 use super::{Dropped, Scope, StoreError, metrics};
+
+mod search;
+
+use search::{clear, subfolders};
 
 const DRAFTS: &str = "drafts";
 
@@ -41,7 +45,6 @@ pub enum Tenure {
 /// A folder of files with a budget.
 pub(super) struct Shelf {
     room: Arc<Room>,
-    scan: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Room {
@@ -65,12 +68,12 @@ impl Shelf {
         clear(&drafts).map_err(StoreError::io("clear", &drafts))?;
         let index = Mutex::new(Index::new());
         let room = Arc::new(Room { name, dir: dir.to_owned(), budget, tenure, index });
-        let scanned = Arc::clone(&room);
-        let scan = thread::Builder::new()
+        let searched = Arc::clone(&room);
+        thread::Builder::new()
             .name(format!("scan {name}"))
-            .spawn(move || scanned.scan())
+            .spawn(move || searched.search())
             .map_err(StoreError::io("scan", dir))?;
-        Ok(Self { room, scan: Mutex::new(Some(scan)) })
+        Ok(Self { room })
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -114,7 +117,7 @@ impl Shelf {
     }
 
     pub(super) fn remove(&self, name: Name) {
-        self.room.drop_file(&mut self.room.lock(), name);
+        self.room.drop_file(|index| index.remove(name).map(|slot| (name, slot.bytes)));
     }
 
     /// Drops all that belongs to a scope, what is still to be found at the start too, and what another process left of
@@ -133,7 +136,12 @@ impl Shelf {
             let entries = fs::read_dir(self.room.dir.join(&folder)).into_iter().flatten().flatten();
             let files = entries.filter_map(|entry| Name::parse(&folder, entry.file_name().to_str()?));
             for (name, bytes) in files.filter(|(name, _)| owners.own(name)) {
-                self.room.drop_found(name, bytes);
+                self.room.drop_file(|index| {
+                    if index.slots.get(&name).is_some_and(|slot| slot.bytes == bytes) {
+                        index.remove(name);
+                    }
+                    Some((name, bytes))
+                });
                 dropped += Dropped { entries: 1, bytes };
             }
         }
@@ -161,14 +169,14 @@ impl Shelf {
 
     /// Whether the index knows all files that were there at the start.
     pub(super) fn is_scanned(&self) -> bool {
-        self.scan.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_none_or(JoinHandle::is_finished)
+        self.room.lock().unwelcome.is_none()
     }
 
-    /// Waits until the index knows all files.
+    /// Waits until the index knows all files and the budget is kept.
     #[cfg(test)]
     pub(super) fn scanned(&self) {
-        if let Some(scan) = self.scan.lock().unwrap().take() {
-            scan.join().unwrap();
+        while self.room.lock().makes_room {
+            thread::yield_now();
         }
     }
 }
@@ -185,116 +193,55 @@ impl Room {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes all files into the index that are there already, oldest first.
-    fn scan(&self) {
-        let mut found: Vec<(SystemTime, Name, u64)> = Vec::new();
-        for folder in subfolders(&self.dir) {
-            let Ok(entries) = fs::read_dir(self.dir.join(&folder)) else { continue };
-            for entry in entries.flatten() {
-                match file_in(&folder, &entry) {
-                    Some(file) => found.push(file),
-                    // It may be on its way, or gone by now.
-                    None if self.tenure == Tenure::Guest => {}
-                    None => {
-                        let path = entry.path();
-                        warn!(store = self.name, path = %path.display(), "dropping a file: foreign or cut short");
-                        self.delete(&path);
-                    }
-                }
-            }
-        }
-        found.sort_unstable_by_key(|(time, ..)| *time);
-        let (count, before) = (found.len(), -(found.len() as i64) - 1);
-        let mut index = self.lock();
-        let unwelcome = index.unwelcome.take().unwrap_or_default();
-        for (order, (_, name, bytes)) in (before..).zip(found) {
-            let known = index.slots.get(&name).map(|slot| (slot.bytes, slot.order));
-            match known {
-                None if unwelcome.iter().any(|owners| owners.own(&name)) => {
-                    self.delete(&name.path(&self.dir, bytes));
-                }
-                None => index.insert(name, Slot::new(bytes, order)),
-                Some((other, _)) if other == bytes => {}
-                // Two processes wrote it: the later one counts.
-                Some((other, found)) if found < 0 => {
-                    index.remove(name);
-                    index.insert(name, Slot::new(bytes, order));
-                    self.clean(&name.path(&self.dir, other));
-                }
-                // Written while we looked; under another length the old file is still there.
-                Some(_) => self.clean(&name.path(&self.dir, bytes)),
-            }
-        }
-        self.make_room(&mut index);
-        info!(
-            store = self.name,
-            files = count,
-            size_bytes = index.bytes,
-            "store `{}` knows its files",
-            self.name
-        );
-    }
-
-    fn adopt(&self, name: Name) -> bool {
-        let path = name.path(&self.dir, 0);
-        let Some(dir) = path.parent() else { return false };
-        let Some(folder) = dir.file_name().and_then(|folder| folder.to_str()) else { return false };
-        // The length is part of a file's name: to find one is to see them all.
-        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-            let named = |entry: &fs::DirEntry| Name::parse(folder, entry.file_name().to_str()?);
-            if named(&entry).is_none_or(|(name, _)| self.lock().slots.contains_key(&name)) {
-                continue;
-            }
-            if let Some((_, name, bytes)) = file_in(folder, &entry) {
-                let mut index = self.lock();
-                let order = index.next();
-                if !index.slots.contains_key(&name) {
-                    index.insert(name, Slot::new(bytes, order));
-                }
-            }
-        }
-        let mut index = self.lock();
-        self.make_room(&mut index);
-        index.slots.contains_key(&name)
-    }
-
     fn has_room(&self, index: &Index, bytes: u64) -> bool {
         let taken = index.bytes.saturating_add(index.drafted).saturating_add(bytes);
         self.tenure == Tenure::Owner || taken <= self.budget
     }
 
-    /// Drops files that nobody has open until the budget is kept.
-    fn make_room(&self, index: &mut Index) {
-        while self.tenure == Tenure::Owner && index.bytes.saturating_add(index.drafted) > self.budget {
-            let idle = |name: &&Name| index.slots.get(*name).is_some_and(|slot| !slot.in_use());
-            let Some(name) = index.order.values().find(idle).copied() else { break };
-            self.drop_file(index, name);
+    /// Drops files that nobody has open until the budget is kept. However long that takes, one does it for all.
+    fn make_room(&self) {
+        if !mem::replace(&mut self.lock().makes_room, true) {
+            self.drop_surplus();
+        }
+    }
+
+    fn drop_surplus(&self) {
+        while self.drop_file(|index| self.least_wanted(index)) {
             metrics::evicted(self.name);
         }
-        metrics::bytes(self.name, index.bytes);
     }
 
-    /// Drops a file that lies in the folder, whether or not it is known.
-    fn drop_found(&self, name: Name, bytes: u64) {
-        let mut index = self.lock();
-        match index.slots.get(&name) {
-            Some(slot) if slot.bytes == bytes => self.drop_file(&mut index, name),
-            _ => self.delete(&name.path(&self.dir, bytes)),
-        }
+    /// The next file to go. If there is none, whoever needs room from now on has to see to it again.
+    fn least_wanted(&self, index: &mut Index) -> Option<(Name, u64)> {
+        let is_full = index.bytes.saturating_add(index.drafted) > self.budget;
+        let idle = |name: &&Name| index.slots.get(*name).is_some_and(|slot| !slot.in_use());
+        let name = match self.tenure == Tenure::Owner && is_full {
+            true => index.order.values().find(idle).copied(),
+            false => None,
+        };
+        let slot = name.and_then(|name| index.remove(name));
+        index.makes_room = slot.is_some();
+        Some((name?, slot?.bytes))
     }
 
-    fn drop_file(&self, index: &mut Index, name: Name) {
-        if let Some(slot) = index.remove(name) {
-            self.delete(&name.path(&self.dir, slot.bytes));
+    /// Drops a file that `choose` takes out of the index, or knows to lie in the folder; whether there is one.
+    fn drop_file(&self, choose: impl FnOnce(&mut Index) -> Option<(Name, u64)>) -> bool {
+        let gone = {
+            let mut index = self.lock();
+            let chosen = choose(&mut index);
             metrics::bytes(self.name, index.bytes);
-        }
+            chosen.map(|(name, bytes)| self.put_aside(&mut index, name, bytes))
+        };
+        gone.iter().for_each(|path| self.delete(path));
+        gone.is_some()
     }
 
-    /// Deletes what nobody will ask for, if the folder is ours.
-    fn clean(&self, path: &Path) {
-        if self.tenure == Tenure::Owner {
-            self.delete(path);
-        }
+    /// Takes a file's name away, under the lock, which costs little however large it is; where it lies then.
+    fn put_aside(&self, index: &mut Index, name: Name, bytes: u64) -> PathBuf {
+        let path = name.path(&self.dir, bytes);
+        let aside = self.dir.join(DRAFTS).join(format!("gone-{}", index.next()));
+        // Where nothing can be put aside, no other file can get the name either: those come from the same place.
+        if fs::rename(&path, &aside).is_ok() { aside } else { path }
     }
 
     fn delete(&self, path: &Path) {
@@ -306,37 +253,7 @@ impl Room {
     }
 }
 
-/// Removes what was left half written. What is locked is being written, by a process that we are about to replace.
-fn clear(drafts: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(drafts)? {
-        let path = entry?.path();
-        // It is finished by now, or another process clears, too.
-        let Ok(draft) = fs::File::open(&path) else { continue };
-        // The lock is held until it is gone: who begins a draft waits for it, and looks whether it is still there.
-        if draft.try_lock().is_ok()
-            && let Err(error) = fs::remove_file(&path)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            return Err(error);
-        }
-    }
-    Ok(())
-}
-
-fn subfolders(dir: &Path) -> Vec<String> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    names.filter(|name| name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_hexdigit())).collect()
-}
-
-fn file_in(folder: &str, entry: &fs::DirEntry) -> Option<(SystemTime, Name, u64)> {
-    let (name, bytes) = Name::parse(folder, entry.file_name().to_str()?)?;
-    let metadata = entry.metadata().ok()?;
-    let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-    (metadata.is_file() && metadata.len() == bytes).then_some((modified, name, bytes))
-}
-
-/// Keeps a file in its place.
+/// Keeps a file in its place. Once it is let go, it may be dropped by whoever needs room next.
 pub(super) struct Pin {
     room: Arc<Room>,
     name: Name,
@@ -346,19 +263,12 @@ pub(super) struct Pin {
 impl Pin {
     /// Drops the file, unless another has taken its place.
     pub(super) fn discard(self) {
-        let mut index = self.room.lock();
         let same = |slot: &Slot| self.token.as_ref().is_some_and(|token| Arc::ptr_eq(token, &slot.token));
-        if index.slots.get(&self.name).is_some_and(same) {
-            self.room.drop_file(&mut index, self.name);
-        }
-    }
-}
-
-impl Drop for Pin {
-    fn drop(&mut self) {
-        let mut index = self.room.lock();
-        self.token = None;
-        self.room.make_room(&mut index);
+        self.room.drop_file(|index| {
+            let bytes = index.slots.get(&self.name).filter(|slot| same(slot))?.bytes;
+            index.remove(self.name);
+            Some((self.name, bytes))
+        });
     }
 }
 
@@ -373,7 +283,7 @@ pub(super) struct Draft {
 
 /// Whether the bytes must be on the disk itself before the file gets its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sync {
+pub(super) enum Flush {
     /// A power cut may leave a file of the right length with wrong bytes.
     Full,
     /// Whoever reads it checks a sum.
@@ -396,8 +306,8 @@ impl Draft {
                 });
             }
             index.drafted += bytes.len() as u64;
-            self.room.make_room(&mut index);
         }
+        self.room.make_room();
         self.bytes += bytes.len() as u64;
         let Some(file) = &mut self.file else { return Ok(()) };
         file.write_all(bytes).map_err(StoreError::io("write", &self.room.dir))
@@ -405,13 +315,13 @@ impl Draft {
 
     /// Gives the file its name, in place of the one that had it; it is open and pinned then. One that was purged while
     /// it was written is open, for those who wait for it, and gone.
-    pub(super) fn shelve(mut self, sync: Sync) -> Result<(fs::File, Pin), StoreError> {
+    pub(super) fn shelve(mut self, flush: Flush) -> Result<(fs::File, Pin), StoreError> {
         let name = self.name;
         let path = name.path(&self.room.dir, self.bytes);
         let failed = |source| StoreError::Io { doing: "write", path: path.clone(), source };
         let draft = self.file.take().ok_or(StoreError::Interrupted)?;
         let file = fs::File::open(draft.path()).map_err(failed)?;
-        if sync == Sync::Full {
+        if flush == Flush::Full {
             draft.as_file().sync_all().map_err(failed)?;
         }
         if let Some(folder) = path.parent() {
@@ -422,17 +332,16 @@ impl Draft {
             return Ok((file, Pin { room: Arc::clone(&self.room), name, token: None }));
         }
         draft.persist(&path).map_err(|error| failed(error.error))?;
-        if let Some(old) = index.remove(name)
-            && old.bytes != self.bytes
-        {
-            self.room.delete(&name.path(&self.room.dir, old.bytes));
-        }
+        let old = index.remove(name).filter(|old| old.bytes != self.bytes);
+        let old = old.map(|old| self.room.put_aside(&mut index, name, old.bytes));
         let slot = Slot::new(self.bytes, index.next());
         let pin = Pin { room: Arc::clone(&self.room), name, token: Some(Arc::clone(&slot.token)) };
         index.insert(name, slot);
         index.drafted -= self.bytes;
         self.bytes = 0;
-        self.room.make_room(&mut index);
+        drop(index);
+        old.iter().for_each(|path| self.room.delete(path));
+        self.room.make_room();
         Ok((file, pin))
     }
 }

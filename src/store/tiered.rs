@@ -24,11 +24,6 @@ impl Tiered {
     pub fn new(memory: Arc<Memory>, back: Arc<dyn Store>) -> Self {
         Self { memory, back }
     }
-
-    /// The value if memory has it, at once.
-    pub fn get_now(&self, key: &Key) -> Option<Bytes> {
-        self.memory.get_now(key)
-    }
 }
 
 #[async_trait]
@@ -115,11 +110,11 @@ mod tests {
         let store = Tiered::new(Arc::new(Memory::new("test", 1 << 20)), back.clone());
         back.put_now(&key(1), Bytes::from_static(b"v"), Duration::from_secs(60));
         tokio::time::advance(Duration::from_secs(50)).await;
-        assert_eq!(store.get_now(&key(1)), None);
+        assert_eq!(store.memory.get_now(&key(1)), None);
         assert_eq!(store.look(&key(1)).await.unwrap().unwrap().left, Duration::from_secs(10));
-        assert!(store.get_now(&key(1)).is_some());
+        assert!(store.memory.get_now(&key(1)).is_some());
         tokio::time::advance(Duration::from_secs(10)).await;
-        assert_eq!(store.get_now(&key(1)), None);
+        assert_eq!(store.memory.get_now(&key(1)), None);
     }
 
     #[tokio::test]
@@ -131,7 +126,7 @@ mod tests {
         std::fs::remove_dir_all(dir.path()).unwrap();
         std::fs::write(dir.path(), "in the way").unwrap();
         assert!(store.put(&key(1), Bytes::from_static(b"v"), HOUR).await.is_err());
-        assert!(store.get_now(&key(1)).is_some());
+        assert!(store.memory.get_now(&key(1)).is_some());
         std::fs::remove_file(dir.path()).unwrap();
     }
 }

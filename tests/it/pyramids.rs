@@ -113,6 +113,27 @@ async fn a_damaged_pyramid_is_dropped_and_made_again() {
     assert_eq!(counts.of(RENDERS), 2, "drawn from the master once more, then looked up");
 }
 
+/// Too many files are open, or the disk is away for a moment: here its file is a link that leads to itself.
+#[tokio::test]
+async fn a_pyramid_that_cannot_be_opened_just_now_is_not_made_again() {
+    let counts = Counts::start();
+    let (_masters, gateway) = map().await;
+    gateway.image(&tile("full", "300,")).await;
+    made(&counts, 1).await;
+    let gateway = gateway.restart().await;
+    while gateway.get("/ready").await.status() != StatusCode::OK {}
+    let files = files_below(&gateway.cache().join("pyramids"));
+    let ([file], aside) = (&files[..], gateway.cache().join("aside")) else { panic!("{files:?}") };
+    fs::rename(file, &aside).unwrap();
+    std::os::unix::fs::symlink(file, file).unwrap();
+    gateway.image(&tile("0,0,512,512", "512,512")).await;
+    gateway.image(&tile("512,0,512,512", "512,512")).await;
+    assert_eq!((counts.of(PYRAMIDS), counts.of(RENDERS)), (1, 3), "drawn from the master");
+    fs::rename(&aside, file).unwrap();
+    gateway.image(&tile("1024,0,512,512", "512,512")).await;
+    assert_eq!((counts.of(PYRAMIDS), counts.of(RENDERS)), (1, 3), "looked up");
+}
+
 /// Rows pass by, the whole picture never lies in memory.
 #[tokio::test]
 async fn a_master_larger_than_the_memory_is_drawn_from_its_tiles() {

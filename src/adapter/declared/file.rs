@@ -21,6 +21,7 @@ use crate::adapter::record::{ItemId, MediaId};
 use crate::adapter::{AdapterError, Content, Heard, Media};
 use crate::jq::Input;
 use crate::upstream::{Halt, UpstreamError, Wanted};
+use crate::weighed;
 
 /// Addresses kept in memory for all items of a source: some 20 MiB of them at most.
 const REMEMBERED: u64 = 100_000;
@@ -43,7 +44,7 @@ impl Weighter<ItemId, Arc<Addresses>> for ByCount {
 
 impl Book {
     pub(super) fn new() -> Self {
-        Self(Cache::with_weighter(1000, REMEMBERED, ByCount))
+        Self(weighed::cache(REMEMBERED, REMEMBERED / 1000, REMEMBERED / 4, ByCount))
     }
 
     /// Keeps what an answer told.

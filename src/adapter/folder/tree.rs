@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use super::complaints::Complaints;
 use crate::adapter::record::MediaId;
 use crate::imaging::{self, Folio, ImagingError, Kind as Told, Page};
+use crate::weighed;
 
 /// Descriptions are written by hand: nobody writes more.
 const LONGEST: u64 = 1 << 20;
@@ -111,7 +112,7 @@ impl Tree {
         let dir = Dir::open_ambient_dir(&root, ambient_authority())?;
         let cache = || Cache::new(REMEMBERED);
         let (images, readable, books) = (cache(), cache(), cache());
-        let pages = Cache::with_weighter(REMEMBERED, PAGES, ByCount);
+        let pages = weighed::cache(PAGES, PAGES / REMEMBERED as u64, PAGES / 16, ByCount);
         let (reading, complaints) = (Mutex::default(), Complaints::default());
         Ok(Self { root, dir, images, readable, books, pages, reading, dpi: Page::DPI, complaints })
     }

@@ -92,16 +92,8 @@ impl Link {
         }
         let mut slots = redis::pipe();
         slots.cmd("CLUSTER").arg("SLOTS");
-        let (ranges,): (Vec<(u16, Value, Value)>,) = self.ask(&slots).await?;
-        let mut seen: Vec<Value> = Vec::new();
-        let mut nodes = Vec::new();
-        for (first, _, primary) in ranges {
-            if !seen.contains(&primary) {
-                seen.push(primary);
-                nodes.push(Node::OfSlot(first));
-            }
-        }
-        Ok(nodes)
+        let (ranges,): (Vec<Vec<Value>>,) = self.ask(&slots).await?;
+        primaries(&ranges).ok_or_else(|| "it does not say which nodes have its slots".to_owned())
     }
 
     /// The answers of one node to some commands, or why there are none.
@@ -251,6 +243,19 @@ impl Line {
     }
 }
 
+/// The nodes of such ranges of slots, each once: a range is its first slot, its last, its primary node and any replicas.
+fn primaries(ranges: &[Vec<Value>]) -> Option<Vec<Node>> {
+    let (mut seen, mut nodes) = (Vec::new(), Vec::new());
+    for range in ranges {
+        let [first, _, primary, ..] = &range[..] else { return None };
+        if !seen.contains(&primary) {
+            seen.push(primary);
+            nodes.push(Node::OfSlot(u16::from_redis_value_ref(first).ok()?));
+        }
+    }
+    Some(nodes)
+}
+
 /// The way to the primary node of a slot.
 fn way(slot: u16) -> SingleNodeRoutingInfo {
     SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master))
@@ -287,5 +292,23 @@ impl ConnectionLike for Line {
             Self::Node(line) => line.get_db(),
             Self::Cluster(line) | Self::Member(line, _) => line.get_db(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_primary_is_named_once_however_many_replicas_it_has() {
+        let range = |first, nodes: &[i64]| {
+            let head = [Value::Int(first), Value::Int(first + 99)];
+            let nodes = nodes.iter().map(|node| Value::Array(vec![Value::Int(*node)]));
+            head.into_iter().chain(nodes).collect::<Vec<_>>()
+        };
+        let ranges = [range(0, &[1]), range(100, &[2, 3]), range(200, &[4, 5, 6]), range(300, &[2, 3])];
+        let nodes = [0, 100, 200].map(Node::OfSlot).to_vec();
+        assert_eq!(primaries(&ranges), Some(nodes));
+        assert_eq!(primaries(&[range(0, &[])]), None);
     }
 }

@@ -29,8 +29,9 @@ use place::Place;
 
 /// All our keys begin with it: others may use the same Redis.
 const PREFIX: &str = "loggia:";
-/// A value that is larger is quicker made again than sent through a connection that all share.
-const LARGEST: usize = 8 << 20;
+/// All values share a connection, and one that is late ends its use for all: a larger one is made again instead, or
+/// asked for.
+const LARGEST: usize = 1 << 20;
 /// The furthest end that Redis is given, in milliseconds: a hundred years.
 const FURTHEST: u64 = 100 * 365 * 86_400 * 1000;
 
@@ -74,7 +75,6 @@ pub struct Redis {
     name: &'static str,
     link: Link,
     plan: Plan,
-    largest: usize,
 }
 
 impl Redis {
@@ -84,7 +84,7 @@ impl Redis {
         let Some(place) = settings.place()? else { return Ok(None) };
         let password_file = settings.password_file.clone();
         let plan = Plan { place, password_file, timeout: *settings.timeout };
-        Ok(Some(Self { name, link: Link::open(name, plan.clone()), plan, largest: LARGEST }))
+        Ok(Some(Self { name, link: Link::open(name, plan.clone()), plan }))
     }
 
     /// Says something to all who listen at this moment; how many those are, of a cluster as far as one node knows.
@@ -122,7 +122,7 @@ impl Redis {
         ttl: Duration,
         condition: Option<&str>,
     ) -> Result<Option<T>, StoreError> {
-        if ttl.is_zero() || value.len() > self.largest {
+        if ttl.is_zero() || value.len() > LARGEST {
             metrics::request(self.name, Outcome::Refused);
             return Ok(None);
         }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use redis::aio::MultiplexedConnection;
-use redis::{Client, Cmd, ConnectionAddr, IntoConnectionInfo, Value};
+use redis::{Client, Cmd, ConnectionAddr, IntoConnectionInfo, RedisResult, Value};
 use tokio::net::TcpListener;
-use tokio::time::{Instant, sleep};
+use tokio::task::yield_now;
 
 use super::*;
 use crate::store::suite;
@@ -37,7 +38,7 @@ async fn open(settings: &Settings) -> Redis {
 /// Waits until things stand like this.
 async fn settled(store: &Redis, wanted: impl Fn(&Standing) -> bool) {
     while !wanted(&store.standing()) {
-        sleep(Duration::from_millis(1)).await;
+        yield_now().await;
     }
 }
 
@@ -52,9 +53,13 @@ impl Operator {
     }
 
     async fn say<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        self.try_to_say(words).await.unwrap()
+    }
+
+    async fn try_to_say<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
         let mut command = Cmd::new();
         command.arg(words);
-        command.query_async(&mut self.0.clone()).await.unwrap()
+        command.query_async(&mut self.0.clone()).await
     }
 
     /// Redis has no clock that could be moved: every end comes nearer instead.
@@ -73,7 +78,7 @@ impl Operator {
 async fn passes_the_suite(url: &str, server: &Server) {
     let store = open(&at(url)).await;
     assert_eq!(store.standing(), Standing::Up, "{url}");
-    let (store, operator) = (Redis { largest: 1 << 20, ..store }, Operator::of(server).await);
+    let operator = Operator::of(server).await;
     suite::run(Arc::new(store), async |time| operator.let_pass(time).await).await;
 }
 
@@ -93,14 +98,32 @@ async fn passes_the_suite_by_way_of_a_sentinel() {
     passes_the_suite(&url, &node).await;
 }
 
+/// Makes one node of a cluster the replica of another, which tells clients of it.
+async fn follow(replica: &Operator, primary: &Operator, port: u16) {
+    let nodes: String = primary.say(&["CLUSTER", "NODES"]).await;
+    let (id, at) = nodes.split_once(' ').unwrap();
+    let bus = at.split(['@', ',', ' ']).nth(1).unwrap();
+    let _: Value = replica.say(&["CLUSTER", "MEET", "127.0.0.1", &port.to_string(), bus]).await;
+    // Refused until the two have met.
+    while replica.try_to_say::<Value>(&["CLUSTER", "REPLICATE", id]).await.is_err() {
+        yield_now().await;
+    }
+    while primary.say::<Vec<Vec<Value>>>(&["CLUSTER", "SLOTS"]).await[0].len() < 4 {
+        yield_now().await;
+    }
+}
+
 #[tokio::test]
-async fn passes_the_suite_on_a_cluster() {
-    let Some(server) = Server::start_as(Role::Cluster, &[]) else { return };
+async fn passes_the_suite_on_a_cluster_with_a_replica() {
+    let at_once = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"];
+    let Some(server) = Server::start_as(Role::Cluster, &at_once) else { return };
+    let Some(replica) = Server::start_as(Role::Cluster, &at_once) else { return };
     let operator = Operator::of(&server).await;
     let _: Value = operator.say(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await;
     while !operator.say::<String>(&["CLUSTER", "INFO"]).await.contains("cluster_state:ok") {
-        sleep(Duration::from_millis(1)).await;
+        yield_now().await;
     }
+    follow(&Operator::of(&replica).await, &operator, server.port()).await;
     let url = format!("redis+cluster://127.0.0.1:{}", server.port());
     passes_the_suite(&url, &server).await;
     let store = open(&at(&url)).await;
@@ -163,22 +186,19 @@ async fn a_redis_that_is_gone_costs_nothing_and_is_seen_when_it_is_back() {
 #[tokio::test]
 async fn a_redis_that_hangs_costs_one_timeout() {
     let Some(server) = Server::start(&[]) else { return };
-    let timeout = Duration::from_millis(100);
     let store = open(&Settings { timeout: units::Duration::millis(100), ..at(&server.url()) }).await;
     let operator = Operator::of(&server).await;
     let _: Value = operator.say(&["CLIENT", "PAUSE", "2000"]).await;
-    let begun = Instant::now();
     let all = futures_util::future::join_all((0..20).map(|n| {
         let store = &store;
         async move { store.get(&key(&n.to_string())).await }
     }));
     assert!(all.await.iter().all(Result::is_err));
     for _ in 0..100 {
-        let error = store.get(&key("a")).await.unwrap_err().to_string();
+        let error =
+            store.get(&key("a")).now_or_never().expect("nobody waits for it").unwrap_err().to_string();
         assert!(error.contains("no answer within 100 ms"), "{error}");
     }
-    let took = begun.elapsed();
-    assert!(took >= timeout && took < timeout * 3, "{took:?}");
     settled(&store, |standing| *standing == Standing::Up).await;
     assert_eq!(store.get(&key("a")).await.unwrap(), None);
 }
@@ -190,9 +210,7 @@ async fn a_listener_that_says_nothing_is_never_up() {
     let url = format!("redis://127.0.0.1:{}", silent.local_addr().unwrap().port());
     let store = Redis::open("redis", &Settings { timeout: units::Duration::millis(50), ..at(&url) });
     let store = store.unwrap().unwrap();
-    let begun = Instant::now();
-    assert!(store.get(&key("a")).await.is_err());
-    assert!(begun.elapsed() < Duration::from_millis(50));
+    assert!(store.get(&key("a")).now_or_never().expect("nobody waits for it").is_err());
     settled(&store, |standing| matches!(standing, Standing::Down(_))).await;
 }
 
@@ -279,7 +297,7 @@ async fn news_are_heard_and_a_gap_is_told() {
     server.run();
     assert_eq!(one.next().await, Some(News::Gap));
     while store.say(b"again").await.is_err() {
-        sleep(Duration::from_millis(1)).await;
+        yield_now().await;
     }
     assert_eq!(one.next().await, Some(News::Said(Bytes::from_static(b"again"))));
 }
