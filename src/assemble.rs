@@ -3,14 +3,13 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::{StreamExt, stream};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapter::catalogue::Driver;
@@ -53,8 +52,6 @@ use crate::upstream::Upstream;
 const SCANNING: &str = "what is kept on disk is still being looked through";
 /// Headers that a probe reads at the same time.
 const PROBES: usize = 16;
-/// How often it is looked whether everything is there.
-const LOOK: Duration = Duration::from_millis(5);
 
 /// Listens and answers until `stop` ends, then lets running requests finish. `started` is told
 /// the address, and that of the operators' listener where there is one, once everything is in place.
@@ -74,7 +71,11 @@ pub async fn serve(
     let operators_at = admin.as_ref().map(TcpListener::local_addr).transpose()?;
     let public = server.public_url(address);
     // Before anything is read there: a purge without a gateway may be under way.
-    let _claim = Claim::shared(&settings.cache.dir).await?;
+    let mut stop = pin!(stop);
+    let _claim = tokio::select! {
+        claim = Claim::shared(&settings.cache.dir) => claim?,
+        () = &mut stop => return Ok(()),
+    };
     let (parts, ready) = parts(settings, &public, Arc::new(SystemClock))?;
     let outer = |exposure| {
         let health = Health { ready: ready.clone(), metrics: metrics.clone(), exposure };
@@ -237,7 +238,7 @@ fn parts(
     let ready = Readiness::new({
         let (originals, tiles, bucket) = (originals.clone(), tiles.clone(), bucket.clone());
         move || match originals.is_scanned() && tiles.is_scanned() {
-            true => Ok(ready()?.and(of_bucket(bucket.as_ref()))),
+            true => Ok(ready()?.and(of_bucket(bucket.as_ref())?)),
             false => Err(SCANNING.to_owned()),
         }
     });
@@ -322,16 +323,11 @@ pub async fn warming(
     let sources = sources(settings)?;
     let source = Arc::clone(sources.get(name)?);
     let gate = Gate::new(sources, records.clone(), facts.clone());
-    let is_tried = || bucket.as_ref().is_none_or(|bucket| bucket.standing() != Standing::Trying);
-    let standing = loop {
-        match ready() {
-            Ok(standing) if tiles.is_scanned() && is_tried() => {
-                break standing.and(of_bucket(bucket.as_ref()));
-            }
-            _ => sleep(LOOK).await,
-        }
-    };
-    let without = match standing {
+    let ready = Readiness::new(move || match tiles.is_scanned() {
+        true => Ok(ready()?.and(of_bucket(bucket.as_ref())?)),
+        false => Err(SCANNING.to_owned()),
+    });
+    let without = match ready.settled().await {
         Ready::Fully => None,
         Ready::Without(reason) => Some(reason),
     };
@@ -383,11 +379,11 @@ impl Answers {
 }
 
 /// The bucket is needed by nobody: all that is in it can be made.
-fn of_bucket(bucket: Option<&Bucket>) -> Ready {
+fn of_bucket(bucket: Option<&Bucket>) -> Result<Ready, String> {
     match bucket.map(Bucket::standing) {
-        None | Some(Standing::Up) => Ready::Fully,
-        Some(Standing::Trying) => Ready::Without("without the bucket: it has not answered yet".to_owned()),
-        Some(Standing::Down(reason)) => Ready::Without(format!("without the bucket: {reason}")),
+        None | Some(Standing::Up) => Ok(Ready::Fully),
+        Some(Standing::Trying) => Err("the bucket has not answered yet".to_owned()),
+        Some(Standing::Down(reason)) => Ok(Ready::Without(format!("without the bucket: {reason}"))),
     }
 }
 

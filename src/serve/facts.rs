@@ -15,11 +15,11 @@ use super::metrics;
 use super::originals::Originals;
 use super::ranges::{Head, Told};
 use super::source::Source;
-use crate::adapter::record::{Image, ItemId, MediaId, Size};
+use crate::adapter::record::{Image, MediaId, Size};
 use crate::clock::Clock;
 use crate::iiif::image::quality::Tone;
 use crate::imaging::{self, Header, ImagingError, Kind, Limits, Master, Pool};
-use crate::store::{Key, Store};
+use crate::store::{Key, Scope, Store};
 
 /// Requests after which the whole file is fetched instead.
 const PIECES: usize = 8;
@@ -171,11 +171,10 @@ impl Facts {
         self.refusal(&Name::of(source, image, version)).is_some()
     }
 
-    /// Forgets what is known in memory of the files of a source, of one item or of all.
-    pub(super) fn drop_known(&self, source: &Source, item: Option<&ItemId>) {
+    /// Forgets what is known in memory of the files of a source that a scope holds.
+    pub(super) fn drop_known(&self, source: &Source, scope: &Scope) {
         let stays = |file: &FileName| {
-            file.source != source.name
-                || item.is_some_and(|item| source.adapter.item_of(&file.media).as_ref() != Some(item))
+            file.source != source.name || !scope.holds(source.key("facts", &file.media, "").as_str())
         };
         self.memory.retain(|name, _| stays(&name.file));
         self.refused.retain(|file, _| stays(file));
