@@ -18,6 +18,7 @@ use super::replicas::Stint;
 use super::tiles::Tiles;
 use crate::imaging::pyramid::{self, Pyramid};
 use crate::imaging::{ImagingError, Job, Limits, Pool, Tiled};
+use crate::store::bucket::Inventory;
 use crate::store::{Files, Key, Scope, StoreError};
 
 /// Masters that wait for their turn; the next one is left to a later touch.
@@ -115,6 +116,14 @@ impl Pyramids {
         match &self.shared.depot {
             Some(depot) => depot.has(key).await,
             None => false,
+        }
+    }
+
+    /// What the bucket, if there is one, has of a source.
+    pub(super) async fn in_bucket(&self, source: &str) -> Result<Inventory, StoreError> {
+        match &self.shared.depot {
+            Some(depot) => depot.inventory(source).await,
+            None => Ok(Inventory::default()),
         }
     }
 
@@ -329,7 +338,7 @@ impl Shared {
                 if grant.view.is_purged() {
                     self.forget(&key).await;
                 } else if let Some((depot, stint)) = self.depot.as_ref().zip(stint) {
-                    depot.send(&key, &self.files, stint);
+                    depot.send(&grant, &key, &self.files, stint);
                 }
             }
             Err(error) => {
