@@ -22,10 +22,10 @@ const EXAMPLES: &str = "\
 Examples:
   loggia serve --config museum.toml    Serve what the settings name, and print the addresses to open
   loggia check --config museum.toml    Say what is wrong with the settings, or what they add up to
-  loggia probe maps a/b.tif            Ask the source `maps` for one item; print its record and manifest
+  loggia probe maps a                  Ask the source `maps` for one item; print its record and manifest
   loggia warm maps                     Make the pyramids of all items of `maps` before anybody asks for them
   loggia warm dam --list new --rate 5  Those of the items in the file `new`, with five requests a second
-  loggia purge maps a/b.tif            Drop all that is kept of one item, in a gateway that runs and everywhere
+  loggia purge maps a                  Drop all that is kept of one item, in a gateway that runs and everywhere
   LOGGIA__LOG__LEVEL=debug loggia ...  Override one key: LOGGIA__SECTION__KEY=VALUE
 
 Exit codes:

@@ -4,6 +4,8 @@ use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::{Config, Failure, find_source};
 use crate::assemble;
 use crate::http::PublicUrl;
@@ -25,7 +27,7 @@ pub(super) struct Purge {
     /// The source, as the settings name it
     #[arg(value_name = "SOURCE")]
     source: String,
-    /// The item, as the source names it; all of the source where it is absent
+    /// The item or one of its images, as the source names it; all of the source where it is absent
     #[arg(value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     id: Option<String>,
     #[command(flatten)]
@@ -75,8 +77,18 @@ impl Purge {
         let (is_fine, status) = (answer.status().is_success(), answer.status().to_string());
         let body = answer.bytes().await.map_err(|error| failed(&format!("breaks off: {error}")))?;
         let purged = serde_json::from_slice(&body).ok().filter(|_| is_fine);
-        purged.map(Some).ok_or_else(|| failed(&format!("does not purge: it answers `{status}`")))
+        purged.map(Some).ok_or_else(|| {
+            let told = serde_json::from_slice::<Told>(&body);
+            let detail = told.map(|told| format!(": {}", told.detail)).unwrap_or_default();
+            failed(&format!("does not purge: it answers `{status}`{detail}"))
+        })
     }
+}
+
+/// Why it does not, in the words of its problem document.
+#[derive(Deserialize)]
+struct Told {
+    detail: String,
 }
 
 /// Whether nobody listens there.
@@ -92,10 +104,13 @@ fn is_refused(error: &reqwest::Error) -> bool {
 }
 
 fn report(purged: &Purged, out: &mut impl Write) -> std::io::Result<()> {
-    let Purged { source, item, dropped, heard_by, took_ms, .. } = purged;
+    let Purged { source, item, part_of, dropped, heard_by, took_ms, .. } = purged;
     match item {
         Some(item) => writeln!(out, "purged `{item}` of source `{source}` in {took_ms} ms")?,
         None => writeln!(out, "purged source `{source}` in {took_ms} ms")?,
+    }
+    if let Some(whole) = part_of {
+        writeln!(out, "  and `{whole}`, the item that an image of this name is part of")?;
     }
     let dropped: Vec<_> = dropped.iter().filter(|(_, dropped)| dropped.entries > 0).collect();
     if dropped.is_empty() {
@@ -124,6 +139,7 @@ mod tests {
             let purged = Purged {
                 source: "maps".to_owned(),
                 item: item.map(ToOwned::to_owned),
+                part_of: item.and_then(|item| Some(item.rsplit_once('/')?.0.to_owned())),
                 dropped: dropped.map(|(place, dropped)| (place.to_owned(), dropped)).into(),
                 heard_by,
                 failed: Vec::new(),
@@ -135,6 +151,7 @@ mod tests {
         };
         insta::assert_snapshot!(report(Some("a/b.tif"), Some(2)), @r"
         purged `a/b.tif` of source `maps` in 12 ms
+          and `a`, the item that an image of this name is part of
           memory             3  4KiB
           pyramids           1  7MiB
           other gateways that heard of it: 2

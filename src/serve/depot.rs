@@ -11,7 +11,9 @@ use tokio::time::sleep;
 
 use super::ServeError;
 use super::flight::Flights;
+use super::gate::Grant;
 use super::replicas::{Replicas, Stint};
+use crate::store::bucket::Inventory;
 use crate::store::{Bucket, Dropped, File, Files, Key, StoreError};
 
 /// Pyramids that are fetched at once.
@@ -74,12 +76,17 @@ impl Depot {
         self.replicas.stint(key, look).await
     }
 
-    /// Sends a pyramid in the background, and lets the other replicas wait for that.
-    pub(super) fn send(&self, key: &Key, files: &Files, stint: Stint) {
+    /// Sends the pyramid of a grant in the background, and lets the other replicas wait for that.
+    pub(super) fn send(&self, grant: &Grant, key: &Key, files: &Files, stint: Stint) {
         let (depot, files, named) = (self.clone(), files.clone(), key.clone());
+        let view = Arc::clone(&grant.view);
         self.sent.begin(key.clone(), QUEUE, || async move {
-            let _stint = stint;
-            depot.deliver(&named, &files).await
+            depot.deliver(&named, &files, Some(stint)).await?;
+            // The purge may have gone through the bucket before it was there.
+            if view.is_purged() {
+                depot.bucket.remove(&named).await.map_err(ServeError::internal)?;
+            }
+            Ok(())
         });
     }
 
@@ -87,7 +94,7 @@ impl Depot {
     pub(super) async fn ensure(&self, key: &Key, files: &Files) -> Result<(), ServeError> {
         let (depot, files, named) = (self.clone(), files.clone(), key.clone());
         let work = || async move {
-            if depot.has(&named).await { Ok(()) } else { depot.deliver(&named, &files).await }
+            if depot.has(&named).await { Ok(()) } else { depot.deliver(&named, &files, None).await }
         };
         self.sent.join(key.clone(), work).await
     }
@@ -99,21 +106,26 @@ impl Depot {
         }
     }
 
+    /// All pyramids of a source that are there.
+    pub(super) async fn inventory(&self, source: &str) -> Result<Inventory, StoreError> {
+        self.bucket.inventory("pyramid", source).await
+    }
+
     /// Removes all pyramids of a source, or of one of its items.
     pub(super) async fn purge(&self, source: &str, item: Option<&str>) -> Result<Dropped, StoreError> {
         let entries = self.bucket.remove_all("pyramid", source, item).await?;
         Ok(Dropped { entries, bytes: 0 })
     }
 
-    /// Tries several times. In between, others have the turn.
-    async fn deliver(&self, key: &Key, files: &Files) -> Result<(), ServeError> {
+    /// Tries several times. In between, others have the turn, and no other replica waits for it.
+    async fn deliver(&self, key: &Key, files: &Files, mut stint: Option<Stint>) -> Result<(), ServeError> {
         let mut pauses = self.pauses.iter();
         loop {
             let turn = self.sending.acquire().await;
             // What was dropped meanwhile to make room was not wanted.
             let Some(file) = files.open(key).await.map_err(ServeError::internal)? else { return Ok(()) };
             let Err(error) = self.bucket.send(key, &file).await else { return Ok(()) };
-            drop((turn, file));
+            drop((turn, file, stint.take()));
             tracing::debug!(%error, "a pyramid is not sent");
             let Some(pause) = pauses.next() else { return Err(ServeError::internal(error)) };
             sleep(*pause).await;

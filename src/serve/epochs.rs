@@ -34,12 +34,14 @@ struct Shared {
     clock: Arc<dyn Clock>,
     known: Cache<Name, u64>,
     marks: RwLock<Vec<u64>>,
-    /// How many there were while this process runs.
+    /// How many purges there were while this process runs, and moments after which nobody knows.
     count: AtomicU64,
+    /// How many such moments; they end no work that is under way.
+    gaps: AtomicU64,
 }
 
 /// A source, or one of its items; [`LISTS`] are an item too.
-type Name = (String, Option<String>);
+pub(super) type Name = (String, Option<String>);
 
 /// The last purges of a source and of an item, in milliseconds since 1970; 0 where there was none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,13 +74,19 @@ impl Epoch {
             *version += &format!("~{self}");
         }
     }
+
+    /// Whether a purge has ended it by now.
+    pub(super) fn is_over(self, now: Self) -> bool {
+        now.source > self.source || now.item > self.item
+    }
 }
 
 impl Epochs {
     /// Purges that outlive a restart in `store`, which is where other replicas look for them.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         let (known, marks) = (Cache::new(KNOWN), RwLock::new(vec![0; MARKS]));
-        Self(Arc::new(Shared { store, clock, known, marks, count: AtomicU64::new(0) }))
+        let (count, gaps) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self(Arc::new(Shared { store, clock, known, marks, count, gaps }))
     }
 
     /// The epoch of an item, whoever began it. While the store does not answer, as far as it is known here.
@@ -89,11 +97,18 @@ impl Epochs {
     }
 
     async fn last(&self, name: &Name) -> u64 {
-        let told = self.0.store.get(&key(name)).await.ok().flatten();
-        let told = told.and_then(|at| std::str::from_utf8(&at).ok()?.parse().ok());
-        let told = told.filter(|at| self.is_credible(*at));
-        let known = self.0.known.get(name);
-        told.max(known).unwrap_or_default()
+        let written = self.written(name).await.ok().flatten();
+        written.max(self.0.known.get(name)).unwrap_or_default()
+    }
+
+    async fn written(&self, name: &Name) -> Result<Option<u64>, StoreError> {
+        let at = self.0.store.get(&key(name)).await?;
+        let at = at.and_then(|at| std::str::from_utf8(&at).ok()?.parse().ok());
+        Ok(at.filter(|at| self.is_credible(*at)))
+    }
+
+    async fn write(&self, name: &Name, at: u64) -> Result<(), StoreError> {
+        self.0.store.put(&key(name), Bytes::from(at.to_string()), KEPT).await
     }
 
     /// Begins a new epoch for a source, or for an item and the lists that may name it. It has begun here, whatever
@@ -107,17 +122,36 @@ impl Epochs {
         }
         self.learn(source, item, at);
         for name in &names {
-            if let Err(error) = self.0.store.put(&key(name), Bytes::from(at.to_string()), KEPT).await {
+            if let Err(error) = self.write(name, at).await {
                 return (at, Err(error));
             }
         }
         (at, Ok(()))
     }
 
+    /// All that this process began or heard of.
+    pub(super) fn known(&self) -> Vec<(Name, u64)> {
+        self.0.known.iter().collect()
+    }
+
+    /// Writes down an epoch again that the store has lost; whether it had.
+    pub(super) async fn restore(&self, name: &Name, at: u64) -> Result<bool, StoreError> {
+        let is_lost = self.written(name).await? < Some(at);
+        if is_lost {
+            self.write(name, at).await?;
+        }
+        Ok(is_lost)
+    }
+
     /// Whether an epoch may have begun. One far in the future would never end.
     pub(super) fn is_credible(&self, at: u64) -> bool {
         let latest = self.0.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default() + AHEAD;
         u128::from(at) <= latest.as_millis()
+    }
+
+    /// Whether an epoch is one that was heard of before.
+    pub(super) fn knows(&self, source: &str, item: Option<&str>, at: u64) -> bool {
+        self.0.known.get(&(source.to_owned(), item.map(str::to_owned))) == Some(at)
     }
 
     /// An epoch that somebody began.
@@ -131,20 +165,30 @@ impl Epochs {
     /// Says that from here on work which is under way is of an epoch that has ended, and has what it left forgotten,
     /// both at once.
     pub(super) fn turn(&self, source: &str, item: Option<&str>, forget: impl FnOnce()) {
-        let mut marks = self.0.marks.write().unwrap_or_else(PoisonError::into_inner);
-        for name in names(source, item) {
-            marks[place(&name)] += 1;
-        }
+        self.pass(&names(source, item), forget);
         self.0.count.fetch_add(1, Ordering::Release);
+    }
+
+    /// The same for what was told of one item, or of the lists, while its epoch goes on.
+    pub(super) fn void(&self, source: &str, item: &str, forget: impl FnOnce()) {
+        self.pass(&[(source.to_owned(), Some(item.to_owned()))], forget);
+    }
+
+    fn pass(&self, names: &[Name], forget: impl FnOnce()) {
+        let mut marks = self.0.marks.write().unwrap_or_else(PoisonError::into_inner);
+        names.iter().for_each(|name| marks[place(name)] += 1);
         forget();
     }
 
-    /// The same for everything: nobody knows what was purged.
-    pub(super) fn turn_all(&self, forget: impl FnOnce()) {
-        let mut marks = self.0.marks.write().unwrap_or_else(PoisonError::into_inner);
-        marks.iter_mut().for_each(|mark| *mark += 1);
+    /// Says that nobody here knows what was purged until now.
+    pub(super) fn doubt(&self) {
+        self.0.gaps.fetch_add(1, Ordering::Release);
         self.0.count.fetch_add(1, Ordering::Release);
-        forget();
+    }
+
+    /// How often nobody knew: what was looked at before the last time has to be looked at again.
+    pub(super) fn gaps(&self) -> u64 {
+        self.0.gaps.load(Ordering::Acquire)
     }
 
     /// What was purged until now of what an item depends on.
@@ -265,10 +309,34 @@ mod tests {
             epochs.unless_purged("maps", "a", mark, || done = true);
             assert_eq!((done, forgotten), (!stopped, true), "{source} {item:?}");
         }
-        let (mark, mut done) = (epochs.mark("maps", "a"), false);
-        epochs.turn_all(|| ());
-        epochs.unless_purged("maps", "a", mark, || done = true);
-        assert!(!done);
+        let (mark, mut done) = (epochs.mark("maps", "a"), 0);
+        epochs.doubt();
+        epochs.unless_purged("maps", "a", mark, || done += 1);
+        epochs.void("maps", "a", || ());
+        epochs.unless_purged("maps", "a", mark, || done += 1);
+        assert_eq!(done, 1, "who does not know ends nothing");
+    }
+
+    #[tokio::test]
+    async fn what_the_store_has_lost_is_written_down_again() {
+        let store = Arc::new(Memory::new("test", 1 << 20));
+        let epochs = epochs(&store);
+        epochs.begin("maps", Some("a")).await.1.unwrap();
+        let lost = async || {
+            let mut lost = Vec::new();
+            for (name, at) in epochs.known() {
+                lost.extend(epochs.restore(&name, at).await.unwrap().then_some((name.1.unwrap(), at)));
+            }
+            lost
+        };
+        assert_eq!(lost().await, []);
+        let (gone, newer) = (Key::new(["epoch", "", "maps", "a"]), Key::new(["epoch", "", "maps", LISTS]));
+        store.remove(&gone).await.unwrap();
+        store.put_now(&newer, Bytes::from("1000001"), KEPT);
+        assert_eq!(lost().await, [("a".to_owned(), 1_000_000)]);
+        assert_eq!(store.get_now(&gone).unwrap(), "1000000");
+        assert_eq!(store.get_now(&newer).unwrap(), "1000001");
+        assert!(epochs.knows("maps", Some("a"), 1_000_000) && !epochs.knows("maps", Some("a"), 999_999));
     }
 
     #[test]

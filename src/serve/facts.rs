@@ -1,5 +1,6 @@
 //! What the header of a master tells: its size, its kind. Read once per version of a file, from its first bytes.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -15,11 +16,11 @@ use super::metrics;
 use super::originals::Originals;
 use super::ranges::{Head, Told};
 use super::source::Source;
-use crate::adapter::record::{Image, ItemId, MediaId, Size};
+use crate::adapter::record::{Image, MediaId, Size};
 use crate::clock::Clock;
 use crate::iiif::image::quality::Tone;
 use crate::imaging::{self, Header, ImagingError, Kind, Limits, Master, Pool};
-use crate::store::{Key, Store};
+use crate::store::{Key, Scope, Store};
 
 /// Requests after which the whole file is fetched instead.
 const PIECES: usize = 8;
@@ -31,6 +32,8 @@ const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 const IN_MEMORY: usize = 100_000;
 /// Files that are no images, in memory.
 const REFUSED: usize = 10_000;
+/// Counters of what was learned; items that share one are described once more.
+const LEARNED: usize = 4096;
 /// How long a file is believed to be no image: its version may stay while it is mended.
 const BELIEVED: Duration = Duration::from_secs(30);
 
@@ -39,7 +42,7 @@ const BELIEVED: Duration = Duration::from_secs(30);
 pub struct Facts {
     memory: Arc<Cache<Name, ImageFacts>>,
     refused: Arc<Cache<FileName, Refusal>>,
-    learned: Arc<AtomicU64>,
+    learned: Arc<[AtomicU64]>,
     flights: Flights<Name, ImageFacts>,
     store: Arc<dyn Store>,
     originals: Originals,
@@ -113,7 +116,7 @@ impl Facts {
         Self {
             memory: Arc::new(Cache::new(IN_MEMORY)),
             refused: Arc::new(Cache::new(REFUSED)),
-            learned: Arc::default(),
+            learned: (0..LEARNED).map(|_| AtomicU64::new(0)).collect(),
             flights: Flights::default(),
             store,
             originals,
@@ -123,10 +126,16 @@ impl Facts {
         }
     }
 
-    /// How many files have told what they are, or that they are no image: while it stays the same,
-    /// nothing new is known.
-    pub fn learned(&self) -> u64 {
-        self.learned.load(Ordering::Acquire)
+    /// How many files of the item that a file belongs to have told what they are, or that they are no image: while it
+    /// stays the same, nothing new is known of them.
+    pub fn learned(&self, source: &Source, media: &MediaId) -> u64 {
+        self.counter(source, media).load(Ordering::Acquire)
+    }
+
+    fn counter(&self, source: &Source, media: &MediaId) -> &AtomicU64 {
+        let mut hasher = DefaultHasher::new();
+        (&source.name, source.adapter.item_of(media)).hash(&mut hasher);
+        &self.learned[(hasher.finish() % LEARNED as u64) as usize]
     }
 
     /// What pictures may cost.
@@ -171,11 +180,10 @@ impl Facts {
         self.refusal(&Name::of(source, image, version)).is_some()
     }
 
-    /// Forgets what is known in memory of the files of a source, of one item or of all.
-    pub(super) fn drop_known(&self, source: &Source, item: Option<&ItemId>) {
+    /// Forgets what is known in memory of the files of a source that a scope holds.
+    pub(super) fn drop_known(&self, source: &Source, scope: &Scope) {
         let stays = |file: &FileName| {
-            file.source != source.name
-                || item.is_some_and(|item| source.adapter.item_of(&file.media).as_ref() != Some(item))
+            file.source != source.name || !scope.holds(source.key("facts", &file.media, "").as_str())
         };
         self.memory.retain(|name, _| stays(&name.file));
         self.refused.retain(|file, _| stays(file));
@@ -200,8 +208,8 @@ impl Facts {
         match self.probe(source, &name).await {
             Ok(facts) => {
                 self.keep(&key, facts).await;
-                self.memory.insert(name, facts);
-                self.learned.fetch_add(1, Ordering::Release);
+                self.memory.insert(name.clone(), facts);
+                self.counter(source, &name.file.media).fetch_add(1, Ordering::Release);
                 Ok(facts)
             }
             Err(error) => {
@@ -210,19 +218,19 @@ impl Facts {
                     ServeError::BadAnswer { .. } | ServeError::NotFound { .. } | ServeError::NotOffered(_)
                 ) {
                     tracing::warn!(source = %source.name, media = %name.file.media, %error, "a file is no image");
-                    self.refuse(name, error.clone());
+                    self.refuse(source, name, error.clone());
                 }
                 Err(error)
             }
         }
     }
 
-    fn refuse(&self, name: Name, error: ServeError) {
+    fn refuse(&self, source: &Source, name: Name, error: ServeError) {
         let is_news = self.refusal(&name).is_none();
         let until = self.clock.now() + BELIEVED;
-        self.refused.insert(name.file, Refusal { version: name.version, error, until });
+        self.refused.insert(name.file.clone(), Refusal { version: name.version, error, until });
         if is_news {
-            self.learned.fetch_add(1, Ordering::Release);
+            self.counter(source, &name.file.media).fetch_add(1, Ordering::Release);
         }
     }
 

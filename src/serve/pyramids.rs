@@ -17,6 +17,7 @@ use super::replicas::Stint;
 use super::tiles::Tiles;
 use crate::imaging::pyramid::{self, Pyramid};
 use crate::imaging::{ImagingError, Job, Limits, Pool};
+use crate::store::bucket::Inventory;
 use crate::store::{Files, Key, Scope, StoreError};
 use crate::weighed;
 
@@ -117,6 +118,14 @@ impl Pyramids {
         match &self.shared.depot {
             Some(depot) => depot.has(key).await,
             None => false,
+        }
+    }
+
+    /// What the bucket, if there is one, has of a source.
+    pub(super) async fn in_bucket(&self, source: &str) -> Result<Inventory, StoreError> {
+        match &self.shared.depot {
+            Some(depot) => depot.inventory(source).await,
+            None => Ok(Inventory::default()),
         }
     }
 
@@ -327,7 +336,7 @@ impl Shared {
                 if grant.view.is_purged() {
                     self.forget(&key).await;
                 } else if let Some((depot, stint)) = self.depot.as_ref().zip(stint) {
-                    depot.send(&key, &self.files, stint);
+                    depot.send(&grant, &key, &self.files, stint);
                 }
             }
             Err(error) => {

@@ -61,7 +61,7 @@ pub struct Described {
     pub record: Record,
     /// Of all that, sizes included.
     pub version: String,
-    /// How many headers had been read before this was put together.
+    /// How many of its headers had been read before this was put together.
     learned: u64,
 }
 
@@ -201,7 +201,9 @@ impl Records {
     /// A record with the size of every image: from its header where that is known, else from the
     /// source's word, else the header is read now. A file that is no image has no size, whatever the source says.
     pub async fn described(&self, source: &Arc<Source>, known: &Known) -> Result<Arc<Described>, ServeError> {
-        let learned = self.facts.learned();
+        // All images of a record belong to one item.
+        let any = known.by_media.keys().next();
+        let learned = any.map_or(0, |media| self.facts.learned(source, media));
         let before = known.described.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(described) = before.filter(|described| described.learned == learned) {
             return Ok(described);

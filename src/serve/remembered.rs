@@ -43,7 +43,7 @@ pub(super) struct Remembered<V> {
     kind: &'static str,
     of: Of,
     memory: Arc<Cache<Name, State<V>, ByWeight>>,
-    flights: Flights<(Name, Mark), Told<V>>,
+    flights: Flights<(Name, Mark, u64), Told<V>>,
     /// Calls those who wait: something is told before the source has ended.
     news: Arc<Notify>,
     store: Arc<dyn Store>,
@@ -92,6 +92,7 @@ pub(super) type Name = (String, String);
 struct Question {
     name: Name,
     mark: Mark,
+    gap: u64,
     epoch: Epoch,
 }
 
@@ -99,12 +100,16 @@ struct Question {
 struct Told<V> {
     value: Arc<V>,
     at: SystemTime,
+    /// In which it was given.
+    epoch: Epoch,
+    /// As of which nobody has taken it back: after a later one that has to be looked at again.
+    gap: u64,
 }
 
 enum State<V> {
     Told(Told<V>),
-    /// An older answer stands in, and the source is left alone until then.
-    StandIn(Told<V>, SystemTime),
+    /// An older answer stands in, and the source is left alone until then, or until the next gap.
+    StandIn(Told<V>, SystemTime, u64),
     Refused(ServeError, SystemTime),
 }
 
@@ -148,22 +153,21 @@ where
         F: Future<Output = Result<V, ServeError>> + Send + 'static,
     {
         let name = (source.name.clone(), id.to_owned());
-        let now = self.clock.now();
         if let Some(State::Told(told)) = self.memory.get(&name)
-            && told.age(now) < source.record_ttl
+            && self.is_fresh(source, &told)
         {
             return Ok(told.value);
         }
         let (this, asked, heard) = (self.clone(), Arc::clone(source), Heard::default());
         let ask = ask(heard.clone());
         // Who asks after a purge does not wait for what was asked before.
-        let mark = self.epochs.mark(&source.name, self.item(id));
+        let (gap, mark) = (self.epochs.gaps(), self.epochs.mark(&source.name, self.item(id)));
         let flown = name.clone();
         let work = move || async move {
             let epoch = this.epochs.of(&asked.name, this.item(&flown.1)).await;
-            this.renew(&asked, &Question { name: flown, mark, epoch }, heard, ask).await
+            this.renew(&asked, &Question { name: flown, mark, gap, epoch }, heard, ask).await
         };
-        let flight = self.flights.join((name.clone(), mark), work);
+        let flight = self.flights.join((name.clone(), mark, gap), work);
         let mut flight = pin!(flight);
         loop {
             let mut news = pin!(self.news.notified());
@@ -181,13 +185,12 @@ where
 
     /// Whether this is what would be told at this moment, as far as is known without asking.
     pub(super) fn stands(&self, source: &Source, name: &Name, value: &Weak<V>) -> Stands {
-        let now = self.clock.now();
         let (told, is_good) = match self.memory.get(name) {
             Some(State::Told(told)) => {
-                let is_good = told.age(now) < source.record_ttl;
+                let is_good = self.is_fresh(source, &told);
                 (told, is_good)
             }
-            Some(State::StandIn(told, until)) => (told, now < until),
+            Some(State::StandIn(told, until, gap)) => (told, self.lasts(until, gap)),
             Some(State::Refused(..)) | None => return Stands::NoLonger,
         };
         match ptr::eq(Arc::as_ptr(&told.value), value.as_ptr()) {
@@ -197,12 +200,20 @@ where
         }
     }
 
+    /// Whether nobody need be asked for it.
+    fn is_fresh(&self, source: &Source, told: &Told<V>) -> bool {
+        told.gap == self.epochs.gaps() && told.age(self.clock.now()) < source.record_ttl
+    }
+
+    fn lasts(&self, until: SystemTime, gap: u64) -> bool {
+        gap == self.epochs.gaps() && self.clock.now() < until
+    }
+
     /// What is told while the source is left alone or thinks.
     fn meanwhile(&self, name: &Name) -> Option<Result<Arc<V>, ServeError>> {
-        let now = self.clock.now();
         match self.memory.get(name)? {
-            State::StandIn(told, until) if now < until => Some(Ok(told.value)),
-            State::Refused(error, until) if now < until => Some(Err(error)),
+            State::StandIn(told, until, gap) if self.lasts(until, gap) => Some(Ok(told.value)),
+            State::Refused(error, until) if self.clock.now() < until => Some(Err(error)),
             _ => None,
         }
     }
@@ -216,7 +227,7 @@ where
     ) -> Result<Told<V>, ServeError> {
         let now = self.clock.now();
         let mut earlier = self.earlier(source, question).await;
-        if let Some(told) = earlier.clone().filter(|told| told.age(now) < source.record_ttl) {
+        if let Some(told) = earlier.clone().filter(|told| self.is_fresh(source, told)) {
             self.remember(question, State::Told(told.clone()));
             return Ok(told);
         }
@@ -245,9 +256,14 @@ where
             Ok(mut value) => {
                 value.begin(question.epoch);
                 // The same answer again is the same value: what rests on it stands.
-                let same = earlier.filter(|told| *told.value == value).map(|told| told.value);
-                same.iter().for_each(|value| value.told_again());
-                let told = Told { value: same.unwrap_or_else(|| Arc::new(value)), at: now };
+                let is_same = |told: &Told<V>| told.epoch == question.epoch && *told.value == value;
+                let told = match earlier.filter(is_same) {
+                    Some(told) => {
+                        told.value.told_again();
+                        question.told(told.value, now)
+                    }
+                    None => question.told(Arc::new(value), now),
+                };
                 self.write(source, question, &told).await;
                 self.remember(question, State::Told(told.clone()));
                 Ok(told)
@@ -259,7 +275,7 @@ where
                 {
                     self.write(source, question, told).await;
                 }
-                earlier.take_if(|_| heard.access() > Some(Access::Open));
+                earlier.take_if(|_| heard.access() > Some(Access::Open) || self.is_void(question));
                 self.instead(source, question, earlier, error).await
             }
         };
@@ -270,13 +286,19 @@ where
 
     /// The last answer, which may have been given to another replica.
     async fn earlier(&self, source: &Source, question: &Question) -> Option<Told<V>> {
-        match self.memory.get(&question.name) {
-            Some(State::Told(told) | State::StandIn(told, _)) if self.replicas.is_alone() => Some(told),
-            Some(State::Told(told) | State::StandIn(told, _)) => {
-                let theirs = self.written(source, question).await;
-                theirs.filter(|theirs| theirs.at > told.at).or(Some(told))
-            }
-            Some(State::Refused(..)) | None => self.written(source, question).await,
+        let own = match self.memory.get(&question.name) {
+            Some(State::Told(told) | State::StandIn(told, ..)) => Some(told),
+            Some(State::Refused(..)) | None => None,
+        };
+        let own = own.filter(|told| !told.epoch.is_over(question.epoch));
+        if own.is_some() && self.replicas.is_alone() {
+            return own;
+        }
+        match (own, self.written(source, question).await) {
+            // The very same: nobody has taken it back.
+            (Some(own), Some(theirs)) if own.at == theirs.at => Some(Told { gap: theirs.gap, ..own }),
+            (Some(own), Some(theirs)) if own.at > theirs.at => Some(own),
+            (own, theirs) => theirs.or(own),
         }
     }
 
@@ -340,7 +362,7 @@ where
         let (kind, age_s, id) = (self.kind, told.age(now).as_secs(), &question.name.1);
         ::metrics::counter!(metrics::STALE, "source" => source.name.clone()).increment(1);
         tracing::warn!(source = %source.name, id, age_s, error = %reason, "an older {kind} stands in");
-        self.remember(question, State::StandIn(told.clone(), now + period));
+        self.remember(question, State::StandIn(told.clone(), now + period, question.gap));
         self.news.notify_waiters();
     }
 
@@ -391,6 +413,11 @@ where
         }
     }
 
+    /// Whether a purge, or a word of another replica, has ended since what was known when this was asked.
+    fn is_void(&self, Question { name, mark, .. }: &Question) -> bool {
+        self.epochs.mark(&name.0, self.item(&name.1)) != *mark
+    }
+
     /// Keeps what will be told, unless it was purged since it was asked for.
     fn remember(&self, Question { name, mark, .. }: &Question, state: State<V>) {
         let (source, item) = (&name.0, self.item(&name.1));
@@ -408,9 +435,10 @@ where
         before.saturating_sub(self.memory.len()) as u64
     }
 
-    /// Forgets one answer, as another replica says that heard it is void.
+    /// Forgets one answer, as another replica says that heard it is void. What is under way does not bring it back.
     pub(super) fn drop_one(&self, source: &str, id: &str) {
-        self.memory.remove(&(source.to_owned(), id.to_owned()));
+        let forget = || _ = self.memory.remove(&(source.to_owned(), id.to_owned()));
+        self.epochs.void(source, self.item(id), forget);
     }
 
     /// What its answers are called.
@@ -418,25 +446,26 @@ where
         self.kind
     }
 
-    /// Forgets everything that was told.
-    pub(super) fn drop_all_told(&self) {
-        self.memory.clear();
-    }
-
     async fn written(&self, source: &Source, question: &Question) -> Option<Told<V>> {
         let bytes = self.store.get(&self.key(source, question)).await.ok().flatten()?;
         let Written { at, value } = serde_json::from_slice(&bytes).ok()?;
-        Some(Told { value: Arc::new(value), at })
+        Some(question.told(Arc::new(value), at))
     }
 
-    /// A store that fails costs one question more after the next restart.
+    /// A store that fails costs one question more after the next restart. What is void by then is not left there.
     async fn write(&self, source: &Source, question: &Question, told: &Told<V>) {
+        if self.is_void(question) {
+            return;
+        }
         let key = self.key(source, question);
         let written = Written { at: told.at, value: &*told.value };
         if let Ok(json) = serde_json::to_vec(&written)
             && let Err(error) = self.store.put(&key, Bytes::from(json), good(source)).await
         {
             tracing::debug!(%error, "`{key}` is not kept");
+        }
+        if self.is_void(question) {
+            self.forget(source, question).await;
         }
     }
 
@@ -459,6 +488,13 @@ fn good(source: &Source) -> Duration {
     source.record_ttl.saturating_add(source.stale)
 }
 
+impl Question {
+    /// An answer to it, or one that is found when it is asked.
+    fn told<V>(&self, value: Arc<V>, at: SystemTime) -> Told<V> {
+        Told { value, at, epoch: self.epoch, gap: self.gap }
+    }
+}
+
 impl<V> Told<V> {
     /// An answer from the future was given by a clock that was wrong: it is as old as can be.
     fn age(&self, now: SystemTime) -> Duration {
@@ -468,7 +504,7 @@ impl<V> Told<V> {
 
 impl<V> Clone for Told<V> {
     fn clone(&self) -> Self {
-        Self { value: Arc::clone(&self.value), at: self.at }
+        Self { value: Arc::clone(&self.value), ..*self }
     }
 }
 
@@ -476,7 +512,7 @@ impl<V> Clone for State<V> {
     fn clone(&self) -> Self {
         match self {
             Self::Told(told) => Self::Told(told.clone()),
-            Self::StandIn(told, until) => Self::StandIn(told.clone(), *until),
+            Self::StandIn(told, until, gap) => Self::StandIn(told.clone(), *until, *gap),
             Self::Refused(error, until) => Self::Refused(error.clone(), *until),
         }
     }
@@ -512,7 +548,7 @@ impl<V: Kept> Weighter<Name, State<V>> for ByWeight {
         /// A name, an error or a pointer with what the cache adds to it.
         const SMALL: u64 = 256;
         let value = match state {
-            State::Told(told) | State::StandIn(told, _) => told.value.weight(),
+            State::Told(told) | State::StandIn(told, ..) => told.value.weight(),
             State::Refused(..) => 0,
         };
         SMALL + (name.0.len() + name.1.len()) as u64 + value

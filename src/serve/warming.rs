@@ -27,6 +27,7 @@ use crate::iiif::image::region::Region;
 use crate::iiif::image::request::ImageRequest;
 use crate::iiif::image::rotation::Rotation;
 use crate::iiif::image::size::{Form, Size};
+use crate::store::bucket::Inventory;
 use crate::store::{Claim, Key, StoreError};
 
 /// How often a source is asked once more that said when to come again.
@@ -117,9 +118,18 @@ impl Warming {
         self.images.load(Ordering::Relaxed)
     }
 
-    /// Whether a pyramid is there.
+    /// Whether a pyramid is here.
     pub fn holds(&self, pyramid: &Key) -> bool {
         self.means.pyramids.holds(pyramid)
+    }
+
+    /// The pyramids that are in the bucket. Where it does not tell, they are asked for one by one.
+    pub async fn in_bucket(&self) -> Inventory {
+        let inventory = self.means.pyramids.in_bucket(&self.source.name).await;
+        inventory.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what is in the bucket cannot be listed");
+            Inventory::default()
+        })
     }
 
     /// Bytes that pyramids take, and that they may.

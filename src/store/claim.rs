@@ -3,7 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::{StoreError, blocking};
 
@@ -22,7 +22,7 @@ impl Claim {
         let dir = dir.to_owned();
         blocking(move || {
             fs::create_dir_all(&dir).map_err(StoreError::io("create", &dir))?;
-            let locked = open(&dir).and_then(|file| file.lock_shared().map(|()| file));
+            let locked = open(&dir).and_then(|file| wait_for(&file, &dir).map(|()| file));
             if let Err(error) = &locked {
                 // Others only cannot know of us.
                 warn!(dir = %dir.display(), %error, "the cache cannot be locked, going on without");
@@ -40,6 +40,16 @@ impl Claim {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(StoreError::io("lock", dir)(error)),
         }
+    }
+}
+
+fn wait_for(file: &File, dir: &Path) -> std::io::Result<()> {
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => {
+            info!(dir = %dir.display(), "the cache is being purged, waiting for that");
+            file.lock_shared()
+        }
+        locked => Ok(locked?),
     }
 }
 

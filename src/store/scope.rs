@@ -35,6 +35,11 @@ impl Scope {
         Self { source: part(source), items }
     }
 
+    /// Takes in what another one of the same source holds.
+    pub fn join(&mut self, other: Self) {
+        self.items = self.items.take().zip(other.items).map(|(own, theirs)| &own | &theirs);
+    }
+
     /// Whether a key belongs to it.
     pub fn holds(&self, key: &str) -> bool {
         let (source, item) = owners(key);
@@ -90,5 +95,18 @@ mod tests {
             let key = Key::new(parts.iter().copied());
             assert_eq!((all.holds(key.as_str()), one.holds(key.as_str())), (in_all, in_one), "{key}");
         }
+    }
+
+    #[test]
+    fn scopes_of_a_source_are_joined() {
+        let (mut all, mut some) = (Scope::new("maps", None), Scope::new("maps", Some("a")));
+        some.join(Scope::new("maps", Some("b")));
+        let held = |scope: &Scope| {
+            ["a", "b", "c", LISTS].map(|item| scope.holds(Key::new(["image", "maps", "", item, ""]).as_str()))
+        };
+        assert_eq!(held(&some), [true, true, false, true]);
+        all.join(some.clone());
+        some.join(all.clone());
+        assert_eq!((held(&all), held(&some)), ([true; 4], [true; 4]));
     }
 }

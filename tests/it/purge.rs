@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use http::header::ETAG;
 use http::{Request, StatusCode};
 use loggia::http::Body;
-use loggia::serve::metrics::{ASKED, ORIGINALS, PURGES, PYRAMIDS, RENDERS};
+use loggia::serve::metrics::{ASKED, ORIGINALS, PURGES, PYRAMIDS, RENDERS, STALE};
 use serde_json::{Value, json};
-use tokio::task::yield_now;
 
 use crate::support::archive::{Archive, Page};
 use crate::support::counts::Counts;
@@ -21,6 +22,7 @@ use crate::support::masters::{COLOURS, MIDDLES, Masters, quarters, quarters_in};
 use crate::support::port::free_port;
 use crate::support::process::{Answer, Process, ended, loggia};
 use crate::support::redis::Server;
+use crate::support::wait::{until, until_now};
 
 const SMALL: &str = "/iiif/3/image/maps/a.png/full/150,/0/default.jpg";
 
@@ -50,15 +52,11 @@ fn is_turned(picture: &Picture) -> bool {
 }
 
 async fn pyramids(counts: &Counts, made: u64) {
-    while counts.of(PYRAMIDS) < made {
-        yield_now().await;
-    }
+    until("pyramids are made", async || counts.of(PYRAMIDS) >= made).await;
 }
 
 async fn scanned(gateway: &TestGateway) {
-    while gateway.get("/ready").await.status() != StatusCode::OK {
-        yield_now().await;
-    }
+    until("the cache is read", async || gateway.get("/ready").await.status() == StatusCode::OK).await;
 }
 
 #[tokio::test]
@@ -126,9 +124,7 @@ async fn a_purge_of_one_item_leaves_the_others_and_one_of_a_source_none() {
         for media in encoded {
             gateway.image(&format!("/iiif/3/image/{media}/full/150,/0/default.jpg")).await;
         }
-        let drawn = counts.of(RENDERS);
-        counts.of("loggia_http_warm_total");
-        drawn
+        counts.of(RENDERS)
     };
     assert_eq!((all().await, all().await), (5, 5));
     let kept = files_below(&gateway.cache()).len();
@@ -146,15 +142,33 @@ async fn a_purge_of_one_item_leaves_the_others_and_one_of_a_source_none() {
     assert!(files_below(&gateway.cache()).len() <= kept + 6);
 }
 
+/// In a folder source the file is a page of the item that its folder is.
+#[tokio::test]
+async fn a_purge_of_an_image_is_one_of_its_item() {
+    const PAGE: &str = "/iiif/3/image/maps/book%2F1.png/full/150,/0/default.jpg";
+    let masters = Masters::with([("book/1.png", quarters(300, 200))]);
+    let gateway = TestGateway::start(&masters.source("maps", "")).await;
+    let before = gateway.image(PAGE).await;
+    masters.swap("book/1.png", &turned(300, 200));
+    let purged = purge(&gateway, "maps/book%2F1.png").await;
+    assert_eq!((&purged["item"], &purged["part_of"]), (&json!("book/1.png"), &json!("book")));
+    assert!(purged["dropped"]["disk"]["entries"].as_u64().unwrap() > 0, "{purged:#}");
+    let after = gateway.image(PAGE).await;
+    assert!(is_turned(&after) && after.headers[ETAG] != before.headers[ETAG]);
+}
+
 #[tokio::test]
 async fn a_purge_of_what_nobody_knows_drops_nothing() {
     let masters = Masters::with([("a.png", quarters(300, 200))]);
     let gateway = TestGateway::start(&masters.source("maps", "")).await;
     let none = json!({ "entries": 0, "bytes": 0 });
     let dropped = json!({ "disk": none, "memory": none, "originals": none, "pyramids": none });
-    let expected = |item: Value| json!({ "source": "maps", "item": item, "dropped": dropped, "heard_by": null, "failed": [], "took_ms": null });
-    assert_eq!(purge(&gateway, "maps/nobody%2Fat%2Fall").await, expected(json!("nobody/at/all")));
-    assert_eq!(purge(&gateway, "maps").await, expected(Value::Null));
+    let expected = |item: Value, part_of: Value| json!({ "source": "maps", "item": item, "part_of": part_of, "dropped": dropped, "heard_by": null, "failed": [], "took_ms": null });
+    assert_eq!(
+        purge(&gateway, "maps/nobody%2Fat%2Fall").await,
+        expected(json!("nobody/at/all"), json!("nobody/at"))
+    );
+    assert_eq!(purge(&gateway, "maps").await, expected(Value::Null, Value::Null));
 }
 
 #[tokio::test]
@@ -194,10 +208,11 @@ async fn what_is_on_its_way_during_a_purge_leaves_nothing_behind() {
     let asked = archive.dam.asked(FILE);
     archive.dam.hold(FILE);
     let mut waiting = Box::pin(gateway.image(PICTURE));
-    while archive.dam.asked(FILE) == asked {
+    until("the file is asked for", async || {
         assert!((&mut waiting).now_or_never().is_none());
-        yield_now().await;
-    }
+        archive.dam.asked(FILE) > asked
+    })
+    .await;
     purge(&gateway, "dam/7").await;
     archive.dam.release();
     assert!(!is_turned(&waiting.await), "who asked before gets what was there before");
@@ -220,16 +235,18 @@ async fn a_record_that_was_asked_for_before_a_purge_is_not_remembered() {
     let gateway = TestGateway::start(&archive.source("")).await;
     archive.dam.hold(ITEM);
     let mut waiting = Box::pin(gateway.get("/iiif/3/manifest/dam/7"));
-    while archive.dam.asked(ITEM) == 0 {
+    until("the record is asked for", async || {
         assert!((&mut waiting).now_or_never().is_none());
-        yield_now().await;
-    }
+        archive.dam.asked(ITEM) > 0
+    })
+    .await;
     purge(&gateway, "dam").await;
     let mut after = Box::pin(gateway.get("/iiif/3/manifest/dam/7"));
-    while archive.dam.asked(ITEM) < 2 {
+    until("the record is asked for again", async || {
         assert!((&mut after).now_or_never().is_none());
-        yield_now().await;
-    }
+        archive.dam.asked(ITEM) > 1
+    })
+    .await;
     archive.dam.release();
     assert_eq!((waiting.await.status(), after.await.status()), (StatusCode::OK, StatusCode::OK));
     gateway.document("/iiif/3/manifest/dam/7").await;
@@ -294,13 +311,13 @@ fn section(url: &str) -> String {
 
 /// Purges, until another gateway has heard of it: it may not listen yet.
 async fn purge_both(gateway: &TestGateway, what: &str) -> Value {
-    loop {
-        let purged = purge(gateway, what).await;
-        if purged["heard_by"] == 1 {
-            return purged;
-        }
-        yield_now().await;
-    }
+    let mut purged = Value::Null;
+    until("the other gateway hears", async || {
+        purged = purge(gateway, what).await;
+        purged["heard_by"] == 1
+    })
+    .await;
+    purged
 }
 
 #[tokio::test]
@@ -329,9 +346,8 @@ async fn a_purge_at_one_gateway_is_one_at_all() {
     assert!(purged["dropped"]["redis"]["entries"].as_u64().unwrap() >= 3, "{purged:#}");
     assert!(is_turned(&one.image(SMALL).await));
     // Its own files go as soon as it hears of it, and nothing older is told from then on.
-    while !files_below(&other.cache().join("pyramids")).is_empty() {
-        yield_now().await;
-    }
+    let pyramids = other.cache().join("pyramids");
+    until("the other's files are gone", async || files_below(&pyramids).is_empty()).await;
     assert!(is_turned(&other.image(SMALL).await));
     let warm = counts.of("loggia_http_warm_total");
     one.image(b).await;
@@ -363,10 +379,54 @@ async fn a_gateway_that_could_not_hear_looks_again() {
     assert_eq!(counts.of(ASKED), asked + 1);
     server.run();
     // It listens again, and takes nothing for granted.
-    while counts.of(ASKED) == asked + 1 {
+    until("the source is asked again", async || {
         gateway.image(SMALL).await;
-        yield_now().await;
-    }
+        counts.of(ASKED) > asked + 1
+    })
+    .await;
+}
+
+/// Nobody else has what it knows: it stands in while the source is away, too.
+#[tokio::test]
+async fn a_redis_that_was_emptied_costs_no_answer() {
+    let Some(mut server) = Server::start(&[]) else { return };
+    let archive = Archive::start(&[Page::of(quarters(300, 200))]).await;
+    let gateway = TestGateway::start(&(section(&server.url()) + &archive.source("record_ttl = '1h'"))).await;
+    scanned(&gateway).await;
+    let counts = Counts::start();
+    let manifest = "/iiif/3/manifest/dam/7";
+    gateway.document(manifest).await;
+    archive.dam.fault(Some(Fault::Away));
+    server.stop();
+    server.run();
+    // It knows of the gap, and asks.
+    until("an answer that stands in", async || {
+        gateway.document(manifest).await;
+        counts.of(STALE) > 0
+    })
+    .await;
+    gateway.document(manifest).await;
+}
+
+/// Redis forgets, gateways do not: who comes back finds what was purged.
+#[tokio::test]
+async fn a_redis_that_was_emptied_learns_of_purges_again() {
+    let Some(mut server) = Server::start(&[]) else { return };
+    let masters = Masters::with([("a.png", quarters(300, 200))]);
+    let settings = section(&server.url()) + &masters.source("maps", "");
+    let (one, other) = (TestGateway::start(&settings).await, TestGateway::start(&settings).await);
+    scanned(&one).await;
+    scanned(&other).await;
+    purge_both(&one, "maps/a.png").await;
+    let epoch = |server: &Server| -> Option<String> {
+        let mut operator = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+        redis::cmd("GET").arg("loggia:epoch//maps/a.png").query(&mut operator).unwrap()
+    };
+    let before = epoch(&server);
+    assert!(before.is_some());
+    server.stop();
+    server.run();
+    until("the epoch is in Redis again", async || epoch(&server) == before).await;
 }
 
 /// What was open is closed: the one gateway that hears it has the other forget what it remembers.
@@ -388,9 +448,8 @@ async fn what_one_gateway_hears_is_closed_the_other_forgets() {
     one.advance(Duration::from_secs(2 * 3600));
     assert_eq!(one.get(picture).await.status(), StatusCode::NOT_FOUND);
     // For the other one no time has passed.
-    while other.get(picture).await.status() != StatusCode::NOT_FOUND {
-        yield_now().await;
-    }
+    let closed = async || other.get(picture).await.status() == StatusCode::NOT_FOUND;
+    until("it is closed at the other", closed).await;
 }
 
 /// Redis is open to whoever reaches it: what is said there is not believed blindly.
@@ -409,9 +468,7 @@ async fn nonsense_in_redis_is_passed_over() {
     let good = |source: &str, at: &str| {
         format!(r#"{{"news":"purged","from":1,"source":"{source}","item":null,"at":{at}}}"#).into_bytes()
     };
-    while say(b"") == 0 {
-        yield_now().await;
-    }
+    until("the gateway listens", async || say(b"") > 0).await;
     for word in [
         b"null".to_vec(),
         b"\xff\xfe".to_vec(),
@@ -429,10 +486,11 @@ async fn nonsense_in_redis_is_passed_over() {
     }
     assert_eq!(counts.of(PURGES), 0);
     say(&good("maps", "1"));
-    while counts.of(PURGES) == 0 {
-        yield_now().await;
-    }
-    assert_eq!(counts.of(PURGES), 1);
+    // The same once more is no news.
+    say(&good("maps", "1"));
+    say(&good("maps", "2"));
+    until("it is purged", async || counts.of(PURGES) > 1).await;
+    assert_eq!(counts.of(PURGES), 2);
     gateway.image(SMALL).await;
 }
 
@@ -484,6 +542,60 @@ fn the_command_asks_the_gateway_that_runs() {
     assert_ne!(gateway.get(picture).tag, tag);
 }
 
+/// The id of a page, as a viewer shows it in its addresses.
+#[test]
+fn the_command_purges_the_item_of_an_image() {
+    let (folder, masters) = (tempfile::tempdir().unwrap(), Masters::with([("a/b.png", quarters(300, 200))]));
+    let folder = folder.path();
+    settings(folder, "", &masters);
+    let picture = "/iiif/3/image/maps/a%2Fb.png/full/150,/0/default.jpg";
+    let tag = Process::serve(folder).get(picture).tag;
+    let (code, out, err) = purged(folder, &["maps", "a/b.png"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let told =
+        "purged `a/b.png` of source `maps`\n  and `a`, the item that an image of this name is part of\n";
+    assert!(out.starts_with(told) && out.contains("\n  disk  "), "{out}");
+    let gateway = Process::serve(folder);
+    gateway.ready();
+    assert_ne!(gateway.get(picture).tag, tag);
+}
+
+/// Whoever listens at the address of operators, it says why it does not purge.
+#[test]
+fn the_command_tells_why_a_gateway_refuses() {
+    let (folder, masters) = (tempfile::tempdir().unwrap(), Masters::with([("a.png", quarters(300, 200))]));
+    let folder = folder.path();
+    settings(folder, &format!("admin = '127.0.0.1:{}'", free_port()), &masters);
+    let _gateway = Process::serve(folder);
+    let text = fs::read_to_string(folder.join("loggia.toml")).unwrap();
+    fs::write(folder.join("loggia.toml"), text + &masters.source("views", "")).unwrap();
+    let (code, _, err) = purged(folder, &["views"]);
+    assert_eq!(code, Some(69));
+    assert!(
+        err.ends_with("does not purge: it answers `404 Not Found`: there is no source `views`\n"),
+        "{err}"
+    );
+}
+
+/// It waits while a purge has the cache to itself, and can be told to stop meanwhile.
+#[test]
+fn a_gateway_that_waits_for_a_purge_can_be_stopped() {
+    let (folder, masters) = (tempfile::tempdir().unwrap(), Masters::with([("a.png", quarters(300, 200))]));
+    let folder = folder.path();
+    settings(folder, "", &masters);
+    fs::create_dir(folder.join("cache")).unwrap();
+    let alone = fs::File::create(folder.join("cache/lock")).unwrap();
+    alone.lock().unwrap();
+    let mut serve = loggia(folder, &["serve"]);
+    serve.env("LOGGIA__LOG__LEVEL", "info").stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut serve = serve.spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(serve.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
+    assert!(said.contains("the cache is being purged, waiting for that"), "{said}");
+    assert!(Command::new("kill").arg(serve.id().to_string()).status().unwrap().success());
+    assert_eq!(serve.wait().unwrap().code(), Some(0));
+}
+
 #[test]
 fn a_gateway_that_cannot_be_told_is_not_gone_around() {
     let (folder, masters) = (tempfile::tempdir().unwrap(), Masters::with([("a.png", quarters(300, 200))]));
@@ -521,16 +633,12 @@ fn the_command_tells_gateways_through_redis() {
     gateway.ready();
     let tag = gateway.get(SMALL).tag;
     let heard = "  other gateways that heard of it: 1\n";
-    loop {
+    until_now("the gateway hears", || {
         let (code, out, err) = purged(folder, &["maps", "a.png"]);
         assert_eq!((code, err.as_str()), (Some(0), ""));
-        if out.ends_with(heard) {
-            break;
-        }
-    }
-    while gateway.get(SMALL).tag == tag {
-        std::thread::yield_now();
-    }
+        out.ends_with(heard)
+    });
+    until_now("it makes another picture", || gateway.get(SMALL).tag != tag);
     server.stop();
     let (code, _, err) = purged(folder, &["maps", "a.png"]);
     assert_eq!(code, Some(69));

@@ -17,6 +17,7 @@ use crate::support::gateway::{TestGateway, files_below};
 use crate::support::masters::{Masters, fixture, quarters};
 use crate::support::port::free_port;
 use crate::support::process::loggia;
+use crate::support::wait::{until, until_now};
 
 /// A cache, and settings that name it.
 struct Place {
@@ -59,7 +60,7 @@ impl Place {
     /// A gateway on the same cache, in this process.
     async fn gateway(&self) -> TestGateway {
         let gateway = TestGateway::start(&self.settings).await;
-        while gateway.get("/ready").await.status() != StatusCode::OK {}
+        until("the cache is read", async || gateway.get("/ready").await.status() == StatusCode::OK).await;
         gateway
     }
 
@@ -204,10 +205,10 @@ fn what_a_kill_left_is_taken_up_and_nothing_is_made_twice() {
     (0..COUNT).for_each(|n| masters.put(&format!("{n}.png"), quarters(2500, 2000)));
     let place = Place::new(&masters.source("maps", ""));
     let mut first = place.spawn(&["maps", "--jobs", "1"]);
-    while place.journal("maps").is_empty() {
+    until_now("the first item is done", || {
         assert!(first.try_wait().unwrap().is_none(), "it ended by itself");
-        std::thread::yield_now();
-    }
+        !place.journal("maps").is_empty()
+    });
     first.kill().unwrap();
     first.wait().unwrap();
     let (made, done) = (place.pyramids(), place.journal("maps").len());
@@ -389,9 +390,7 @@ async fn an_interrupted_run_reports_and_leaves_nothing_half_done() {
     archive.dam.hold("/files/3.png");
     let place = Place::new(&archive.source(""));
     let run = place.spawn(&["dam"]);
-    while archive.dam.asked("/files/3.png") == 0 {
-        tokio::task::yield_now().await;
-    }
+    until("the last file is asked for", async || archive.dam.asked("/files/3.png") > 0).await;
     // One at a time.
     let other = place.warm(&["dam"]);
     assert_eq!(

@@ -4,6 +4,7 @@
 //! as long as all its pyramids are there: what was dropped or purged since is made again.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -131,8 +132,8 @@ fn version(text: &str) -> u32 {
     item(text) as u32 | 1
 }
 
-/// The ids of items that failed, one a line, as `--list` takes them. It takes the place of the last run's list when the run
-/// ends, so that a run may read what it replaces.
+/// The ids of items that failed, one a line, as `--list` takes them. They become the list, or a part of it, when the run
+/// ends, so that a run may read the last one's.
 pub(super) struct Failures {
     path: PathBuf,
     file: Option<File>,
@@ -152,12 +153,31 @@ impl Failures {
         if id.contains('\n') { Ok(()) } else { writeln!(file, "{id}") }
     }
 
-    pub(super) fn finish(self) -> io::Result<()> {
+    /// Those of this run are all there are.
+    pub(super) fn replace_last(self) -> io::Result<()> {
         let done = match self.file {
             Some(_) => fs::rename(self.path.with_extension("new"), &self.path),
             None => fs::remove_file(&self.path),
         };
         done.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+    }
+
+    /// Those of earlier runs may still fail.
+    pub(super) fn add_to_last(self) -> io::Result<()> {
+        if self.file.is_none() {
+            return Ok(());
+        }
+        let new = self.path.with_extension("new");
+        let mut last = File::options().create(true).read(true).append(true).open(&self.path)?;
+        end_last_line(&mut last)?;
+        let known: HashSet<String> = BufReader::new(&last).lines().collect::<io::Result<_>>()?;
+        for id in BufReader::new(File::open(&new)?).lines() {
+            let id = id?;
+            if !known.contains(&id) {
+                writeln!(last, "{id}")?;
+            }
+        }
+        fs::remove_file(new)
     }
 }
 
@@ -177,6 +197,26 @@ mod tests {
 
     fn open(path: &Path) -> Journal {
         Journal::open(path, Begin::GoOn, |key| !key.as_str().contains("gone")).unwrap()
+    }
+
+    #[test]
+    fn a_run_that_stops_early_loses_no_failure_of_the_last_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("failed");
+        let run = |ids: &[&str], end: fn(Failures) -> io::Result<()>| {
+            let mut failures = Failures::new(&path);
+            ids.iter().for_each(|id| failures.add(id).unwrap());
+            end(failures).unwrap();
+            assert!(!path.with_extension("new").exists());
+            fs::read_to_string(&path).unwrap_or_default()
+        };
+        assert_eq!(run(&[], Failures::add_to_last), "");
+        assert_eq!(run(&["a"], Failures::add_to_last), "a\n");
+        assert_eq!(run(&["a", "b", "c"], Failures::replace_last), "a\nb\nc\n");
+        assert_eq!(run(&["b", "d"], Failures::add_to_last), "a\nb\nc\nd\n");
+        assert_eq!(run(&[], Failures::add_to_last), "a\nb\nc\nd\n");
+        assert_eq!(run(&["d"], Failures::replace_last), "d\n");
+        assert_eq!(run(&[], Failures::replace_last), "");
     }
 
     #[test]
@@ -248,13 +288,13 @@ mod tests {
         let mut failures = Failures::new(&path);
         failures.add("a").unwrap();
         failures.add("two\nlines").unwrap();
-        failures.finish().unwrap();
+        failures.replace_last().unwrap();
         let mut next = Failures::new(&path);
         next.add("b").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "a\n");
-        next.finish().unwrap();
+        next.replace_last().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "b\n");
-        Failures::new(&path).finish().unwrap();
+        Failures::new(&path).replace_last().unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -14,6 +14,7 @@ use super::{Config, Failure};
 use crate::adapter::catalogue::Driver;
 use crate::settings::Settings;
 use crate::settings::load::Environment;
+use crate::store::Key;
 use crate::{assemble, telemetry};
 
 mod journal;
@@ -105,7 +106,13 @@ impl Warm {
             None => return Err(self.cannot_list()),
         };
         let begin = if self.again { Begin::Again } else { Begin::GoOn };
-        let journal = Journal::open(&place.journal(&warming.setting()), begin, |key| warming.holds(key))?;
+        let there = tokio::select! {
+            there = warming.in_bucket() => there,
+            () = &mut stop => return Err(interrupted()),
+        };
+        let holds = |key: &Key| warming.holds(key) || there.holds(key);
+        let journal = Journal::open(&place.journal(&warming.setting()), begin, holds)?;
+        drop(there);
         let mut work = Work {
             warming: &warming,
             journal,
@@ -117,10 +124,14 @@ impl Warm {
         let ended = work.run(items, stop).await?;
         let Work { failures, tally, progress, .. } = work;
         progress.end();
-        failures.finish()?;
-        if let Ended::Done = ended {
-            // What an earlier run had fetched when it was killed, and nobody wants any more.
-            _ = fs::remove_dir_all(&masters);
+        match ended {
+            Ended::Done => {
+                failures.replace_last()?;
+                // What an earlier run had fetched when it was killed, and nobody wants any more.
+                _ = fs::remove_dir_all(&masters);
+            }
+            // Nobody looked at the others.
+            _ => failures.add_to_last()?,
         }
         let report = Report {
             source: &self.source,

@@ -330,3 +330,131 @@ async fn an_answer_from_the_future_is_not_believed() {
     earlier.will(Ok("two"));
     assert_eq!(earlier.get().await.unwrap(), "two");
 }
+
+/// Two replicas on one store: what one is told to retract the other is told is void.
+struct Replica {
+    script: Script,
+    replicas: Replicas,
+}
+
+fn replica(store: &Arc<Memory>) -> Replica {
+    let (mut script, replicas) = (Script::new(store.clone()), Replicas::sharing(store.clone()));
+    script.remembered.replicas = replicas.clone();
+    Replica { script, replicas }
+}
+
+impl Replica {
+    /// Hears all that the other one has to say.
+    fn hear(&self, other: &Replica) {
+        let mut said = other.replicas.said().unwrap();
+        while let Ok(Gone { source, id, .. }) = said.try_recv() {
+            self.script.remembered.drop_one(&source, &id);
+        }
+    }
+}
+
+/// The other replica's own question is under way, and has an earlier answer in its hands.
+#[tokio::test(start_paused = true)]
+async fn a_slow_flight_does_not_bring_back_what_another_replica_hears_is_closed() {
+    for answer in [Ok("one"), Err(away()), Err(unreadable(Earlier::Kept))] {
+        let store = store();
+        let (one, other) = (replica(&store), replica(&store));
+        let late = answer.is_ok();
+        one.script.will(Ok("one"));
+        one.script.get().await.unwrap();
+        assert_eq!(other.script.get().await.unwrap(), "one");
+        one.script.clock.advance(TTL);
+        other.script.clock.advance(TTL);
+
+        other.script.will(answer);
+        *other.script.slow.lock().unwrap() = Duration::from_secs(30);
+        let waiting = async { other.script.get().await };
+        let closing = async {
+            sleep(Duration::from_secs(1)).await;
+            one.script.will(Err(nothing()));
+            one.script.get().await.unwrap_err();
+            other.hear(&one);
+        };
+        let (told, ()) = tokio::join!(waiting, closing);
+        assert_eq!(told.is_ok(), late, "who asked before hears what the source said then");
+        *other.script.slow.lock().unwrap() = Duration::ZERO;
+        for replica in [&one, &other] {
+            replica.script.clock.advance(REFUSED);
+            replica.script.will(Err(away()));
+            assert!(matches!(replica.script.get().await, Err(ServeError::Unreachable { .. })));
+        }
+    }
+}
+
+/// A store that was away may have lost everything, or heard of purges meanwhile.
+#[tokio::test]
+async fn after_a_gap_what_is_in_memory_is_looked_at_again() {
+    #[derive(Debug, PartialEq)]
+    enum Store {
+        Kept,
+        Emptied,
+        Purged,
+    }
+    for (meanwhile, source, told, asked) in [
+        (Store::Kept, Err(away()), Some("one"), 1),
+        (Store::Emptied, Err(away()), Some("one"), 2),
+        (Store::Emptied, Ok("two"), Some("two"), 2),
+        (Store::Emptied, Err(nothing()), None, 2),
+        (Store::Purged, Err(away()), None, 2),
+        (Store::Purged, Ok("two"), Some("two"), 2),
+    ] {
+        let store = store();
+        let Replica { script, .. } = replica(&store);
+        script.will(Ok("one"));
+        script.get().await.unwrap();
+        match meanwhile {
+            Store::Kept => {}
+            Store::Emptied => _ = store.purge_now(&crate::store::Scope::new("words", None)),
+            Store::Purged => {
+                let elsewhere = Epochs::new(store.clone(), script.clock.clone());
+                elsewhere.begin("words", Some("id")).await.1.unwrap();
+            }
+        }
+        script.remembered.epochs.doubt();
+        let known = script.remembered.memory.get(&("words".to_owned(), "id".to_owned()));
+        let Some(State::Told(known)) = known else { panic!("{meanwhile:?}") };
+        assert!(!script.remembered.is_fresh(&script.source, &known), "{meanwhile:?}");
+        script.will(source);
+        assert_eq!(script.get().await.ok().as_deref(), told, "{meanwhile:?}");
+        assert_eq!(script.asked(), asked, "{meanwhile:?}");
+    }
+}
+
+/// Its answer is worth as much as one that was given before.
+#[tokio::test(start_paused = true)]
+async fn a_gap_during_a_flight_loses_no_answer() {
+    let Replica { script, .. } = replica(&store());
+    script.will(Ok("one"));
+    *script.slow.lock().unwrap() = Duration::from_secs(1);
+    let gap = async {
+        sleep(Duration::from_millis(500)).await;
+        script.remembered.epochs.doubt();
+    };
+    let (told, ()) = tokio::join!(script.get(), gap);
+    assert_eq!(told.unwrap(), "one");
+    assert_eq!((script.get().await.unwrap(), script.asked()), ("one".into(), 1));
+}
+
+/// What stands in is in doubt as well, and the next gap is another one.
+#[tokio::test]
+async fn what_stands_in_after_a_gap_is_asked_for_again() {
+    let store = store();
+    let Replica { script, .. } = replica(&store);
+    script.will(Ok("one"));
+    script.get().await.unwrap();
+    store.purge_now(&crate::store::Scope::new("words", None));
+    for asked in [2, 3] {
+        script.remembered.epochs.doubt();
+        script.will(Err(away()));
+        assert_eq!((script.get().await.unwrap(), script.asked()), ("one".into(), asked));
+        assert_eq!((script.get().await.unwrap(), script.asked()), ("one".into(), asked));
+    }
+    script.clock.advance(PAUSE);
+    script.will(Ok("two"));
+    assert_eq!(script.get().await.unwrap(), "two");
+}

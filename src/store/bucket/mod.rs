@@ -4,12 +4,14 @@
 //! end, and after the first failure nobody asks until it answers again. An object is there as a whole or not at all.
 //! Nothing is ever dropped to make room: the bucket is the operator's.
 
+use std::collections::HashSet;
 use std::fmt::{self, Debug};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::{GetResult, MultipartUpload, ObjectStore, ObjectStoreExt, RetryConfig};
@@ -106,6 +108,10 @@ pub struct Bucket {
     watch: Arc<Watch<()>>,
     patience: Duration,
 }
+
+/// The names of what lay in a bucket when it was looked through: sixteen bytes each.
+#[derive(Debug, Default)]
+pub struct Inventory(HashSet<[u8; 16]>);
 
 /// What a refusal says of the bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,25 +233,44 @@ impl Bucket {
     /// Removes what turned out to be damaged.
     pub async fn discard(&self, key: &Key) -> Result<(), StoreError> {
         metrics::request(self.name, Outcome::Broken);
-        self.remove(&self.path(key)).await
+        self.remove(key).await
+    }
+
+    /// Removes what lies under a key.
+    pub async fn remove(&self, key: &Key) -> Result<(), StoreError> {
+        let path = self.path(key);
+        self.ask(Question::Write, self.patience, self.objects.delete(&path)).await.map(drop)
+    }
+
+    /// What there is of a kind and a source.
+    pub async fn inventory(&self, kind: &str, source: &str) -> Result<Inventory, StoreError> {
+        let folder = Path::from(self.place.within(&folder(kind, source, None)));
+        let (mut inventory, mut listed) = (Inventory::default(), self.objects.list(Some(&folder)));
+        while let Some(object) = self.next(self.patience, &mut listed).await? {
+            inventory.0.extend(object.location.filename().and_then(Inventory::parse));
+        }
+        Ok(inventory)
     }
 
     /// Removes all that belongs to a source, or to one item of it; how many there were. The kind is the first part of
-    /// keys, the source the second, the item the fourth.
+    /// keys, the source the second, the item the fourth. A thousand go at a time.
     pub async fn remove_all(&self, kind: &str, source: &str, item: Option<&str>) -> Result<u64, StoreError> {
         let folder = Path::from(self.place.within(&folder(kind, source, item)));
-        let (mut removed, mut listed) = (0, self.objects.list(Some(&folder)));
-        let next =
-            async |listed: &mut futures_util::stream::BoxStream<'_, _>| listed.next().await.transpose();
-        while let Some(object) = self.write(self.patience, next(&mut listed)).await? {
-            self.remove(&object.location).await?;
+        let found = self.objects.list(Some(&folder)).map_ok(|object| object.location);
+        let (mut removed, mut going) = (0, self.objects.delete_stream(found.boxed()));
+        // The first of a thousand is told when all of them are gone.
+        while self.next(self.time_for(PIECE), &mut going).await?.is_some() {
             removed += 1;
         }
         Ok(removed)
     }
 
-    async fn remove(&self, path: &Path) -> Result<(), StoreError> {
-        self.ask(Question::Write, self.patience, self.objects.delete(path)).await.map(drop)
+    async fn next<T>(
+        &self,
+        limit: Duration,
+        stream: &mut BoxStream<'_, object_store::Result<T>>,
+    ) -> Result<Option<T>, StoreError> {
+        self.write(limit, stream.try_next()).await
     }
 
     async fn write<T>(
@@ -290,6 +315,18 @@ impl Bucket {
 
     fn path(&self, key: &Key) -> Path {
         Path::from(self.place.within(&name(key)))
+    }
+}
+
+impl Inventory {
+    /// Whether there was something under a key.
+    pub fn holds(&self, key: &Key) -> bool {
+        self.0.contains(&digest(key.as_str()))
+    }
+
+    fn parse(name: &str) -> Option<[u8; 16]> {
+        let mut digest = [0; 16];
+        hex::decode_to_slice(name, &mut digest).ok().map(|()| digest)
     }
 }
 
@@ -344,9 +381,15 @@ fn folder(kind: &str, source: &str, item: Option<&str>) -> String {
     }
 }
 
-/// Sixteen bytes, which no two will ever share.
 fn hash(text: &str) -> String {
-    hex::encode(&Sha256::digest(text)[..16])
+    hex::encode(digest(text))
+}
+
+/// Sixteen bytes, which no two will ever share.
+fn digest(text: &str) -> [u8; 16] {
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&Sha256::digest(text)[..16]);
+    digest
 }
 
 #[cfg(test)]

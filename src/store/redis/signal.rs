@@ -33,6 +33,8 @@ pub enum News {
     Said(Bytes),
     /// From here on everything is heard. Nobody knows what was said before.
     Gap,
+    /// From here on nothing is heard, until there was a gap.
+    Lost,
 }
 
 /// Hears as long as it lives.
@@ -70,6 +72,9 @@ async fn keep(name: &'static str, plan: Plan, said: mpsc::Sender<News>) {
                 }
                 pauses.reset();
                 hear(&plan, sink, stream, &said).await;
+                if said.send(News::Lost).await.is_err() {
+                    return;
+                }
             }
             Err(reason) if complaints.is_due() => {
                 warn!(store = name, reason, "what other gateways purge is not heard through Redis");

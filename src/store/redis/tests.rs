@@ -294,6 +294,7 @@ async fn news_are_heard_and_a_gap_is_told() {
         assert_eq!(ear.next().await, Some(News::Said(Bytes::from_static(b"hello"))));
     }
     server.stop();
+    assert_eq!(one.next().await, Some(News::Lost));
     server.run();
     assert_eq!(one.next().await, Some(News::Gap));
     while store.say(b"again").await.is_err() {

@@ -38,6 +38,8 @@ struct Door {
     asked: Mutex<Vec<Method>>,
     /// After how many more requests none is answered.
     open: watch::Sender<usize>,
+    /// Which are not answered for a while.
+    held: watch::Sender<Option<Method>>,
 }
 
 impl Server {
@@ -47,7 +49,8 @@ impl Server {
         fs::create_dir(dir.path().join(BUCKET)).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let door = Arc::new(Door { asked: Mutex::default(), open: watch::Sender::new(usize::MAX) });
+        let (open, held) = (watch::Sender::new(usize::MAX), watch::Sender::new(None));
+        let door = Arc::new(Door { asked: Mutex::default(), open, held });
         let mut server = Self { dir, address, door, running: None };
         server.serve(listener);
         server
@@ -74,6 +77,11 @@ impl Server {
     /// From so many requests on none is answered, until it is told another number.
     pub(crate) fn answer(&self, requests: usize) {
         self.door.open.send_replace(requests);
+    }
+
+    /// From now on requests of this kind wait, until it is told another one or none.
+    pub(crate) fn hold(&self, method: Option<Method>) {
+        self.door.held.send_replace(method);
     }
 
     /// Requests of a kind that were heard so far.
@@ -138,6 +146,7 @@ async fn listen(listener: TcpListener, service: S3Service, door: Arc<Door>) {
 impl Door {
     async fn pass(&self, method: &Method) {
         self.asked.lock().unwrap().push(method.clone());
+        self.held.subscribe().wait_for(|held| held.as_ref() != Some(method)).await.unwrap();
         let mut open = self.open.subscribe();
         open.wait_for(|left| *left > 0).await.unwrap();
         self.open.send_if_modified(|left| {

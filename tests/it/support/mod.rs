@@ -14,5 +14,6 @@ pub(crate) mod masters;
 pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod redis;
+pub(crate) mod wait;
 pub(crate) mod wellformed;
 pub(crate) mod wiki;
