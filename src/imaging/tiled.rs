@@ -35,6 +35,7 @@ pub struct Tiled {
     shape: Shape,
     /// From the full picture downwards; a level that is not tiled alike is missing.
     levels: Vec<Option<Tiles>>,
+    is_pyramid: bool,
 }
 
 /// One level.
@@ -90,7 +91,15 @@ impl Tiled {
                 None => None,
             });
         }
-        Ok(Some(Self { shape, levels }))
+        let is_pyramid =
+            (1..shape.tiled()).all(|level| layout.levels.iter().any(|found| is_near(&shape, level, found)));
+        Ok(Some(Self { shape, levels, is_pyramid }))
+    }
+
+    /// Whether no picture has to be drawn from a level that is twice as fine as it or more: for each factor that
+    /// info.json gives to tiles the file has a level, be it tiled alike or not.
+    pub fn is_pyramid(&self) -> bool {
+        self.is_pyramid
     }
 
     /// Bytes of memory that it takes.
@@ -152,6 +161,14 @@ impl Header {
         let side = full.chunk.0;
         (plain && SIDES.contains(&side) && has_tiles(full, side)).then_some(side)
     }
+}
+
+/// Whether a level of the file is fine enough for one of ours, and not twice as fine. A pixel that was lost in rounding
+/// does not count.
+fn is_near(shape: &Shape, level: u32, found: &Level) -> bool {
+    let full = u64::from(shape.width.max(shape.height));
+    let reaches = (u64::from(found.width.max(found.height)) + 1) << level;
+    (full + 1..=2 * full).contains(&reaches)
 }
 
 fn has_tiles(level: &Level, tile: u32) -> bool {

@@ -54,6 +54,17 @@ fn tiles_are_handed_out_as_they_are_drawn() {
     assert_eq!(lifted, (24 + 6 + 2 + 1) + 7 * 5 + 2);
 }
 
+/// Where every halving has a level, nothing is gained by another pyramid; where none has, every view of the whole would
+/// be drawn from all of it.
+#[test]
+fn a_file_of_tiles_is_a_pyramid_if_it_has_all_halves() {
+    for (name, expected) in
+        [("pyramid-jpeg-big.tif", true), ("pyramid-jpeg-edges.tif", true), ("jpeg-rgb-tiles-64.tif", false)]
+    {
+        assert_eq!(tiled(&fixture(name)).unwrap().is_pyramid(), expected, "{name}");
+    }
+}
+
 #[test]
 fn a_tile_that_is_cut_is_no_answer() {
     let file = fixture("pyramid-jpeg-big.tif");
