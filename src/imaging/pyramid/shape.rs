@@ -86,7 +86,7 @@ impl Shape {
         width.max(height) <= self.tile
     }
 
-    /// How many pictures the pyramid holds.
+    /// How many pictures the pyramid holds; the largest number where that is more than can be counted.
     pub(super) fn count(&self) -> usize {
         self.first(self.levels())
     }
@@ -104,9 +104,9 @@ impl Shape {
     fn first(&self, level: u32) -> usize {
         let pictures = |level| {
             let (columns, rows) = self.grid(level);
-            columns as usize * rows as usize + usize::from(self.has_whole(level))
+            (columns as usize).saturating_mul(rows as usize).saturating_add(self.has_whole(level).into())
         };
-        (0..level).map(pictures).sum()
+        (0..level).map(pictures).fold(0, usize::saturating_add)
     }
 
     /// The picture that answers for a box of the whole picture at a given size, pixel for pixel.
