@@ -157,11 +157,12 @@ impl Render {
         if header.tile().is_none() {
             return Ok((header, None, master));
         }
+        let cost = Tiled::cost(&header);
         let read = move || {
             let tiled = Tiled::of(&mut *master, &header, tile)?;
             Ok((header, tiled, master))
         };
-        self.pool.run(imaging::HEADER_COST, read).await
+        self.pool.run(cost, read).await
     }
 
     /// Admitted by what the header says it will cost, the header of the very file that is drawn.
