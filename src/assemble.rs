@@ -21,7 +21,6 @@ use crate::imaging::Pool;
 use crate::serve::collections::Collections;
 use crate::serve::depot::Patience;
 use crate::serve::gate::Gate;
-use crate::serve::lending::Lending;
 use crate::serve::pictures::Pictures;
 use crate::serve::present::Uris;
 use crate::serve::purge::{Kept, Purge, Purged};
@@ -155,13 +154,12 @@ fn parts(
         patience: Patience::Long,
     };
     let works = Works::open(settings, manner, Arc::clone(&clock))?;
-    let Works { store, replicas, originals, pyramids, facts, records, sources, .. } = works;
+    let Works { store, replicas, originals, lending, pyramids, facts, records, sources, .. } = works;
     let finished = Arc::new(Memory::new("memory", for_finished(settings)));
     // Descriptions and facts have memory of their own.
     let pictures = Arc::new(Tiered::new(Arc::clone(&finished), Arc::clone(&store)));
-    let (pool, limits) = (works.pool, settings.limits.limits());
-    let lending = Lending::new(originals.clone(), Arc::clone(&pool), limits);
-    let render = Render::new(originals, lending.clone(), pyramids.clone(), pool, limits);
+    let limits = settings.limits.limits();
+    let render = Render::new(originals, lending.clone(), pyramids.clone(), works.pool, limits);
     let derivatives = derivatives(pictures, replicas.clone(), render);
     let collections = Collections::new(Arc::clone(&store), replicas.clone(), records.clone(), clock);
     let kept = Kept {

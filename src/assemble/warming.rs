@@ -30,9 +30,9 @@ pub async fn warming(
         Ready::Fully => None,
         Ready::Without(reason) => Some(reason),
     };
-    let Works { originals, pyramids, facts, records, sources, .. } = works;
+    let Works { originals, lending, pyramids, facts, records, sources, .. } = works;
     let source = Arc::clone(sources.get(name)?);
     let gate = Gate::new(sources, records.clone(), facts.clone());
-    let means = Means { gate, records, facts, originals, pyramids, claim };
+    let means = Means { gate, records, facts, originals, lending, pyramids, claim };
     Ok((Warming::new(source, means, at_once), without))
 }

@@ -9,6 +9,7 @@ use crate::imaging::Pool;
 use crate::serve::depot::{Depot, Patience};
 use crate::serve::epochs::Epochs;
 use crate::serve::facts::Facts;
+use crate::serve::lending::Lending;
 use crate::serve::originals::Originals;
 use crate::serve::pyramids::Pyramids;
 use crate::serve::records::Records;
@@ -36,6 +37,7 @@ pub(super) struct Works {
     pub(super) facts: Facts,
     pub(super) records: Records,
     pub(super) depot: Option<Depot>,
+    pub(super) lending: Lending,
     pub(super) pyramids: Pyramids,
     pub(super) sources: Sources,
     /// Whether all that it is opened from has been looked at.
@@ -90,6 +92,7 @@ impl Works {
         let depot = bucket.map(|bucket| Depot::new(bucket, replicas.clone(), manner.patience));
         let kept = (tiles.clone(), shares.pyramids);
         let pyramids = Pyramids::new(kept, depot.clone(), originals.clone(), Arc::clone(&pool), limits);
+        let lending = Lending::new(originals.clone(), Arc::clone(&pool), limits);
         let sources = sources(settings)?;
         Ok(Self {
             redis,
@@ -102,6 +105,7 @@ impl Works {
             facts,
             records,
             depot,
+            lending,
             pyramids,
             sources,
             ready,

@@ -4,18 +4,17 @@ use std::io::{Read, SeekFrom};
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, OnceLock};
 
+use super::decode::tiff_shared::{self as shared, LONGEST_TABLES};
 use super::jpeg::{self, Joiner};
 use super::orient::Orientation;
 use super::pyramid::{Grid, Shape};
 use super::sniff::Layout;
 use super::sniff::ifd::Values;
 use super::sniff::tiff::{Level, compression, photometric};
-use super::{Header, ImagingError, Job, Master};
+use super::{HEADER_COST, Header, ImagingError, Job, Master};
 
-/// A table longer than this belongs to no picture: so many tiles of 64 pixels have four billion of them.
+/// Tiles of a level, at most: so many of 64 pixels have four billion of them.
 const MOST_TILES: u64 = 1 << 20;
-/// Quantisation and entropy tables, with what else a writer may have put there.
-const LONGEST_TABLES: u64 = 1 << 16;
 /// Bytes of a pixel's sample that the best quality takes, and then some.
 const LONGEST: u64 = 2;
 /// Tiles that are joined at most, and their bytes: more than that is drawn.
@@ -26,15 +25,13 @@ const JOINER: usize = 64 << 10;
 /// Sides of tiles that viewers may be told to ask for.
 const SIDES: RangeInclusive<u32> = 64..=4096;
 
-const START: [u8; 2] = [0xff, 0xd8];
-const END: [u8; 2] = [0xff, 0xd9];
-
 /// Where the tiles of a TIFF lie, in memory.
 #[derive(Debug)]
 pub struct Tiled {
     shape: Shape,
     /// From the full picture downwards; a level that is not tiled alike is missing.
     levels: Vec<Option<Tiles>>,
+    is_pyramid: bool,
 }
 
 /// One level.
@@ -57,6 +54,8 @@ struct Before {
 pub struct Lift {
     before: Arc<Before>,
     places: Vec<(u64, u32)>,
+    /// Pixels to a side of a tile.
+    side: u32,
     way: Way,
 }
 
@@ -75,22 +74,40 @@ impl Tiled {
     /// picture's levels are made as ours would be.
     pub fn of(master: &mut dyn Master, header: &Header, tile: u32) -> Result<Option<Self>, ImagingError> {
         let Layout::Tiff(layout) = &header.layout else { return Ok(None) };
-        if header.tile() != Some(tile) {
+        if header.tile() != Some(tile) || !has_full(header) {
             return Ok(None);
         }
         let shape = Shape { width: header.width, height: header.height, tile };
         let mut levels: Vec<Option<Tiles>> = Vec::new();
         for level in 0..shape.levels() {
             let size = shape.size(level);
-            let found = layout.levels.iter().find(|found| (found.width, found.height) == size);
-            let found = found.filter(|found| has_tiles(found, tile));
+            let found = lent(header).find(|(found, _)| (found.width, found.height) == size);
             let above = levels.iter().flatten().next_back().map(|tiles| &tiles.before);
-            levels.push(match found {
-                Some(found) => Some(Tiles::read(master, found, above)?),
-                None => None,
+            let tiles = found.map(|(found, tables)| Tiles::read(master, found, tables, above));
+            levels.push(match tiles {
+                Some(Err(ImagingError::Broken(_))) => None,
+                tiles => tiles.transpose()?,
             });
         }
-        Ok(Some(Self { shape, levels }))
+        let is_pyramid =
+            (1..shape.tiled()).all(|level| layout.levels.iter().any(|found| is_near(&shape, level, found)));
+        Ok(Some(Self { shape, levels, is_pyramid }))
+    }
+
+    /// Whether no picture has to be drawn from a level that is twice as fine as it or more: for each factor that
+    /// info.json gives to tiles the file has a level, be it tiled alike or not.
+    pub fn is_pyramid(&self) -> bool {
+        self.is_pyramid
+    }
+
+    /// Bytes of memory that [`Self::of`] holds at most.
+    pub fn cost(header: &Header) -> u64 {
+        /// Place and length of a tile: as they lie in the file, as numbers, and together.
+        const TILE: u64 = 48;
+        let Some((full, _)) = lent(header).next() else { return HEADER_COST };
+        // All other levels have less than another half of what the full one has, and a row and a column.
+        let tiles = 2 * count(full);
+        HEADER_COST + tiles * TILE + u64::from(u32::BITS) * LONGEST_TABLES
     }
 
     /// Bytes of memory that it takes.
@@ -120,7 +137,7 @@ impl Tiled {
             (1, (across, _)) if across == self.shape.tile => Way::Upper(width, height),
             _ => Way::Joined(count.0 as usize, (width, height)),
         };
-        let lift = Lift { before: Arc::clone(&tiles.before), places, way };
+        let lift = Lift { before: Arc::clone(&tiles.before), places, side: self.shape.tile, way };
         let able = !matches!(way, Way::Joined(..))
             || (lift.bytes() <= MOST_JOINED.1 && lift.before.joiner().is_some());
         able.then_some(lift)
@@ -130,17 +147,11 @@ impl Tiled {
 /// Which bytes of a TIFF tell where the tiles of its levels lie, and have what stands in front of each: none of a file
 /// that is read in no tiles.
 pub fn tables(header: &Header) -> Result<Vec<Range<u64>>, ImagingError> {
-    let (Layout::Tiff(layout), Some(side)) = (&header.layout, header.tile()) else { return Ok(Vec::new()) };
-    let mut ranges = Vec::new();
-    for level in layout.levels.iter().filter(|level| has_tiles(level, side)) {
-        ranges.push(span(level.offsets, longest_table(level.offsets))?);
-        ranges.push(span(level.lengths, longest_table(level.lengths))?);
-        if let Some(tables) = level.tables {
-            ranges.push(span(tables, LONGEST_TABLES)?);
-        }
+    if header.tile().is_some() && !has_full(header) {
+        return Err(far());
     }
-    ranges.retain(|range| !range.is_empty());
-    Ok(ranges)
+    let shared = |level: &Level| level.tables.and_then(Values::bytes).filter(|range| !range.is_empty());
+    Ok(lent(header).flat_map(|(level, tables)| tables.into_iter().chain(shared(level))).collect())
 }
 
 impl Header {
@@ -154,6 +165,14 @@ impl Header {
     }
 }
 
+/// Whether a level of the file is fine enough for one of ours, and not twice as fine. A pixel that was lost in rounding
+/// does not count.
+fn is_near(shape: &Shape, level: u32, found: &Level) -> bool {
+    let full = u64::from(shape.width.max(shape.height));
+    let reaches = (u64::from(found.width.max(found.height)) + 1) << level;
+    (full + 1..=2 * full).contains(&reaches)
+}
+
 fn has_tiles(level: &Level, tile: u32) -> bool {
     let colours = match level.photometric {
         photometric::BLACK_IS_ZERO => 1,
@@ -165,6 +184,44 @@ fn has_tiles(level: &Level, tile: u32) -> bool {
         && level.compression == compression::JPEG
         && level.samples == colours
         && !level.planar
+        && count(level) <= MOST_TILES
+}
+
+fn count(level: &Level) -> u64 {
+    let (width, height) = level.chunk;
+    u64::from(level.width.div_ceil(width)) * u64::from(level.height.div_ceil(height))
+}
+
+/// The levels whose tiles can be handed out, and where the file tells the places of these and their lengths.
+fn lent(header: &Header) -> impl Iterator<Item = (&Level, [Range<u64>; 2])> {
+    let levels = match &header.layout {
+        Layout::Tiff(layout) => &layout.levels[..],
+        _ => &[],
+    };
+    let side = header.tile();
+    levels.iter().filter_map(move |level| Some((level, places(level, side?, header.length)?)))
+}
+
+/// Whether the tiles of the full level are among them: what has none of these is drawn as far as that goes.
+fn has_full(header: &Header) -> bool {
+    let Layout::Tiff(layout) = &header.layout else { return false };
+    header.tile().is_some_and(|side| places(&layout.levels[0], side, header.length).is_some())
+}
+
+/// Where the places and lengths of a level's tiles are told, if they can be handed out. Tables that are too short, or
+/// lie behind the end of the file, are none.
+fn places(level: &Level, tile: u32, length: Option<u64>) -> Option<[Range<u64>; 2]> {
+    let inside = |range: &Range<u64>| length.is_none_or(|length| range.end <= length);
+    if !has_tiles(level, tile)
+        || level.tables.is_some_and(|shared| !shared.bytes().is_some_and(|range| inside(&range)))
+    {
+        return None;
+    }
+    let table = |values: Values| {
+        let told = values.count >= count(level);
+        Values { count: count(level), ..values }.bytes().filter(|range| told && inside(range))
+    };
+    Some([table(level.offsets)?, table(level.lengths)?])
 }
 
 impl Tiles {
@@ -172,9 +229,11 @@ impl Tiles {
     fn read(
         master: &mut dyn Master,
         level: &Level,
+        [offsets, lengths]: [Range<u64>; 2],
         above: Option<&Arc<Before>>,
     ) -> Result<Self, ImagingError> {
-        let (offsets, lengths) = (numbers(master, level.offsets)?, numbers(master, level.lengths)?);
+        let offsets = numbers(master, offsets, level.offsets)?;
+        let lengths = numbers(master, lengths, level.lengths)?;
         let most =
             u64::from(level.chunk.0) * u64::from(level.chunk.1) * level.samples * LONGEST + LONGEST_TABLES;
         let place = |(at, length): (u64, u64)| {
@@ -193,17 +252,12 @@ impl Tiles {
 
 impl Before {
     fn joiner(&self) -> Option<&Joiner> {
-        self.joiner.get_or_init(|| Joiner::of(&self.bytes[START.len()..])).as_ref()
+        self.joiner.get_or_init(|| Joiner::of(shared::own(&self.bytes))).as_ref()
     }
 }
 
 fn before(master: &mut dyn Master, level: &Level) -> Result<Vec<u8>, ImagingError> {
-    let mut before = START.to_vec();
-    if let Some(tables) = level.tables {
-        let bytes = bytes(master, tables, LONGEST_TABLES)?;
-        let bytes = bytes.strip_prefix(&START).unwrap_or(&bytes);
-        before.extend_from_slice(bytes.strip_suffix(&END).unwrap_or(bytes));
-    }
+    let mut before = shared::before(master, level)?;
     if level.samples == 3 {
         before.extend(adobe(level.photometric == photometric::YCBCR));
     }
@@ -218,25 +272,18 @@ fn adobe(light_and_colours: bool) -> [u8; 16] {
     segment
 }
 
-fn bytes(master: &mut dyn Master, values: Values, most: u64) -> Result<Vec<u8>, ImagingError> {
-    let Range { start, end } = span(values, most)?;
+fn numbers(
+    master: &mut dyn Master,
+    Range { start, end }: Range<u64>,
+    values: Values,
+) -> Result<Vec<u64>, ImagingError> {
     master.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
     master.take(end - start).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 == end - start { Ok(bytes) } else { Err(far()) }
-}
-
-fn numbers(master: &mut dyn Master, values: Values) -> Result<Vec<u64>, ImagingError> {
-    let bytes = bytes(master, values, longest_table(values))?;
+    if (bytes.len() as u64) < end - start {
+        return Err(far());
+    }
     Ok(bytes.chunks_exact(values.width.into()).map(|value| values.endian.number(value)).collect())
-}
-
-fn longest_table(values: Values) -> u64 {
-    MOST_TILES * u64::from(values.width)
-}
-
-fn span(values: Values, most: u64) -> Result<Range<u64>, ImagingError> {
-    values.bytes().filter(|range| range.end - range.start <= most).ok_or_else(far)
 }
 
 fn far() -> ImagingError {
@@ -261,10 +308,10 @@ impl Lift {
 
     /// The complete JPEG, out of those bytes; `Unsupported` where it would have to be drawn after all.
     pub fn finish(&self, tiles: &[impl AsRef<[u8]>]) -> Result<Vec<u8>, ImagingError> {
-        let own = |tile| <[u8]>::strip_prefix(tile, &START).filter(|own| own.ends_with(&END));
-        let own: Option<Vec<&[u8]>> = tiles.iter().map(|tile| own(tile.as_ref())).collect();
-        let own = own.filter(|own| own.len() == self.places.len());
-        let own = own.ok_or_else(|| ImagingError::broken("a tile that is no whole JPEG"))?;
+        if tiles.len() != self.places.len() {
+            return Err(ImagingError::broken("more or fewer tiles than were asked for"));
+        }
+        let own = tiles.iter().map(|tile| self.own(tile.as_ref())).collect::<Result<Vec<_>, _>>()?;
         let before = &self.before.bytes;
         if let Way::Joined(columns, size) = self.way {
             let joiner =
@@ -278,5 +325,16 @@ impl Lift {
             jpeg::resize(&mut file[before.len()..], (width, height))?;
         }
         Ok(file)
+    }
+
+    /// What comes behind the mark of a tile's beginning. A tile of another size, or with something behind its end, is
+    /// left to the decoder, which knows what is wrong with it.
+    fn own<'a>(&self, tile: &'a [u8]) -> Result<&'a [u8], ImagingError> {
+        let own = shared::own(tile);
+        let size = jpeg::size(own).map(|(width, height)| (width.into(), height.into()));
+        if shared::is_whole(tile) && size == Some((self.side, self.side)) {
+            return Ok(own);
+        }
+        Err(ImagingError::unsupported("a tile that is no JPEG of its size"))
     }
 }

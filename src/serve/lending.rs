@@ -10,12 +10,14 @@ use super::flight::Flights;
 use super::gate::Grant;
 use super::originals::Originals;
 use super::tiles::Tiles;
-use crate::imaging::{HEADER_COST, Limits, Pool, Tiled, header};
+use crate::imaging::{Limits, Pool, Tiled};
 use crate::store::{Key, Scope};
 use crate::weighed;
 
 /// Masters that are kept open: each is a file.
 const OPEN: u64 = 256;
+/// Masters of which it is known that they lend nothing.
+const KNOWN: u64 = 1 << 16;
 /// Bytes of their tables in memory: those of 80 megapixels in tiles of 256 are 20 KB.
 const TABLES: u64 = 32 << 20;
 /// Masters that were fetched stay on the disk while they are open: no more than this part of its room. One master may
@@ -33,7 +35,8 @@ pub struct Lending {
 
 #[derive(Debug)]
 struct Shared {
-    open: Cache<Key, Arc<Tiles>, ByScarcest>,
+    /// None of those that lend nothing.
+    open: Cache<Key, Option<Arc<Tiles>>, ByScarcest>,
     originals: Originals,
     pool: Arc<Pool>,
     limits: Limits,
@@ -45,8 +48,9 @@ struct ByScarcest {
     disk: u64,
 }
 
-impl Weighter<Key, Arc<Tiles>> for ByScarcest {
-    fn weight(&self, _: &Key, tiles: &Arc<Tiles>) -> u64 {
+impl Weighter<Key, Option<Arc<Tiles>>> for ByScarcest {
+    fn weight(&self, _: &Key, tiles: &Option<Arc<Tiles>>) -> u64 {
+        let Some(tiles) = tiles else { return ALL / KNOWN };
         let part =
             |taken: u64, room: u64| (u128::from(taken) * u128::from(ALL) / u128::from(room.max(1))) as u64;
         part(tiles.weight(), TABLES).max(part(tiles.bytes(), self.disk)).max(ALL / OPEN)
@@ -69,14 +73,20 @@ impl Lending {
             return None;
         }
         let key = grant.master();
-        if let Some(tiles) = self.shared.open.get(&key) {
-            return Some(tiles);
+        if let Some(known) = self.shared.open.get(&key) {
+            return known;
         }
         if !self.shared.originals.has(grant) {
             return None;
         }
         let work = || Arc::clone(&self.shared).open(grant.clone(), key.clone());
         self.opening.join(key.clone(), work).await.ok()?
+    }
+
+    /// Whether the master of a grant is at hand and is in tiles that it does not lend: one without smaller levels is no
+    /// pyramid, and each view of the whole would be drawn from all of it.
+    pub(super) async fn refuses(&self, grant: &Grant) -> bool {
+        self.shared.originals.has(grant) && self.get(grant).await.is_none()
     }
 
     /// Lets go of what is kept open of a scope.
@@ -94,20 +104,18 @@ impl Shared {
     async fn open(self: Arc<Self>, grant: Grant, key: Key) -> Result<Option<Arc<Tiles>>, ServeError> {
         let view = &grant.view;
         let original = self.originals.open(&view.source, &view.media, &view.version).await?;
-        let (limits, side) = (self.limits, grant.tile());
+        let failed = |error| ServeError::from_imaging(&view.source.name, view.media.as_str(), error);
+        let header = self.pool.header(original.reader(), view.page(), self.limits).await;
+        let ((header, mut master), side) = (header.map_err(failed)?, grant.tile());
+        let (cost, pool) = (Tiled::cost(&header), Arc::clone(&self.pool));
         let read = move || {
-            let mut master = original.reader();
-            let header = header(&mut *master, &limits)?;
             let tiled = Tiled::of(&mut *master, &header, side)?;
             original.check()?;
-            Ok(tiled.map(|tiled| (header, tiled, original)))
+            Ok(tiled.filter(Tiled::is_pyramid).map(|tiled| Tiles::lent(header, tiled, original, pool)))
         };
-        let failed = |error| ServeError::from_imaging(&view.source.name, view.media.as_str(), error);
-        let read = self.pool.run(HEADER_COST, read).await.map_err(failed)?;
-        let Some((header, tiled, original)) = read else { return Ok(None) };
-        let tiles = Arc::new(Tiles::lent(header, tiled, original, Arc::clone(&self.pool)));
+        let tiles = self.pool.run(cost, read).await.map_err(failed)?.map(Arc::new);
         // What was purged in the meantime lives as long as somebody reads it.
-        view.unless_purged(|| self.open.insert(key, Arc::clone(&tiles)));
-        Ok(Some(tiles))
+        view.unless_purged(|| self.open.insert(key, tiles.clone()));
+        Ok(tiles)
     }
 }

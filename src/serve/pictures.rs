@@ -34,9 +34,9 @@ impl Pictures {
 
     /// Where the picture comes from is known before it is made, for it decides about the bytes.
     pub async fn placed(&self, grant: Grant) -> Grant {
-        let tiles = match grant.lends() {
-            true => self.lending.get(&grant).await,
-            false => self.pyramids.get(&grant).await,
+        let tiles = match self.lending.get(&grant).await {
+            None => self.pyramids.get(&grant).await,
+            lent => lent,
         };
         match tiles {
             Some(tiles) => grant.with_tiles(tiles),

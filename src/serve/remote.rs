@@ -256,8 +256,9 @@ impl Remotes {
             tables.add(range, Bytes::copy_from_slice(&bytes));
         }
         let mut master = Sparse::new(tables.clone(), state.total);
+        let cost = Tiled::cost(&header);
         let read = move || Ok((Tiled::of(&mut master, &header, tile)?, header));
-        let (tiled, header) = pool.run(imaging::HEADER_COST, read).await.map_err(broken)?;
+        let (tiled, header) = pool.run(cost, read).await.map_err(broken)?;
         let tiled = tiled.ok_or(Obstacle::Whole)?;
         Ok(Remote { place, state, header, tiled, tables })
     }

@@ -156,7 +156,7 @@ impl Render {
         let drawn = self.draw_original(header, original, grant).await;
         match &drawn {
             // Whoever asks for a part will soon ask for another.
-            Ok(_) if !grant.lends() => self.pyramids.wish(grant),
+            Ok(_) if self.lending.get(grant).await.is_none() => self.pyramids.wish(grant),
             Ok(_) => {}
             Err(ImagingError::TooLarge { .. }) => {
                 let tiles = self.pyramids.need(grant).await?;
@@ -189,7 +189,7 @@ impl Render {
         let hints = self.originals.hints(&grant.view.source, &grant.view.media, &grant.view.version, &header);
         let work = move || imaging::render(master, &header, &job, &limits, &hints);
         // A part of a large picture may take all of it.
-        match grant.pyramid().is_some() && !grant.lends() {
+        match grant.pyramid().is_some() && !grant.tiles.as_deref().is_some_and(Tiles::are_the_masters) {
             true => self.pool.run_long(cost, work).await,
             false => self.pool.run(cost, work).await,
         }

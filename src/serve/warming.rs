@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use super::ServeError;
 use super::facts::Facts;
 use super::gate::{Gate, PIPELINE};
+use super::lending::Lending;
 use super::originals::Originals;
 use super::pyramids::Pyramids;
 use super::records::{Known, Records};
@@ -58,6 +59,8 @@ pub struct Means {
     pub facts: Facts,
     /// Masters; what is fetched here is given back at once.
     pub originals: Originals,
+    /// Masters that need none.
+    pub lending: Lending,
     /// Pyramids.
     pub pyramids: Pyramids,
     /// Keeps those away who want to change the cache alone.
@@ -171,13 +174,13 @@ impl Warming {
     }
 
     async fn warm(&self, known: &Known, image: &Image) -> Result<Outcome, ServeError> {
-        let Means { gate, facts, pyramids, .. } = &self.means;
+        let Means { gate, facts, lending, pyramids, .. } = &self.means;
         if !known.image(&image.media).is_some_and(|(_, access)| is_shown(access)) {
             return Ok(Outcome::Closed);
         }
         let grant = gate.image(Version::V3, &self.source.name, image.media.as_str(), &WHOLE).await?;
         let facts = facts.get(&self.source, image, known.version_of(image)).await?;
-        if facts.tile.is_some() {
+        if facts.tile.is_some() && !lending.refuses(&grant).await {
             return Ok(Outcome::NotNeeded);
         }
         let Some(key) = grant.pyramid() else { return Ok(Outcome::NotNeeded) };

@@ -191,6 +191,23 @@ async fn a_master_that_is_a_pyramid_lends_its_tiles() {
     assert_eq!(counts.of(PYRAMIDS), 0);
 }
 
+/// Tiles without smaller levels are no pyramid: it gets one.
+#[tokio::test]
+async fn a_master_in_tiles_without_halves_gets_a_pyramid() {
+    let counts = Counts::start();
+    let masters = Masters::with([("a.tif", fixture("jpeg-rgb-tiles-64.tif"))]);
+    let gateway = TestGateway::start(&masters.source("maps", "")).await;
+    let info = gateway.document("/iiif/3/image/maps/a.tif/info.json").await;
+    assert_eq!(info["tiles"][0]["width"], 64);
+    gateway.image("/iiif/3/image/maps/a.tif/0,0,64,64/64,64/0/default.jpg").await;
+    made(&counts, 1).await;
+    let renders = counts.of(RENDERS);
+    let (width, height) = (&info["width"].as_u64().unwrap(), &info["height"].as_u64().unwrap());
+    let half = format!("full/{},{}/0/default.jpg", width.div_ceil(2), height.div_ceil(2));
+    gateway.image(&format!("/iiif/3/image/maps/a.tif/{half}")).await;
+    assert_eq!(counts.of(RENDERS), renders, "it lies there now");
+}
+
 /// A tile is the same, with the same headers, whichever way it comes: in front of the stack, where one of its image was
 /// handed out before, or through it, as everything does that is not plain.
 #[tokio::test]

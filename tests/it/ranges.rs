@@ -282,7 +282,7 @@ async fn a_source_that_is_away_is_asked_again() {
     assert!(asked == 1 && sent < 1 << 10, "{asked} requests, {sent} bytes");
 }
 
-/// Tables may say anything.
+/// Tables may say anything. One that claims to be longer than there are tiles is read as far as there are.
 #[tokio::test]
 async fn hostile_tables_are_a_problem_and_cost_little() {
     let far = u64::MAX as usize;
@@ -316,7 +316,8 @@ async fn hostile_tables_are_a_problem_and_cost_little() {
         let mut traffic = Traffic::of(&archive);
         for request in ["0,0,64,64/64,64/0/default.jpg", "0,0,64,64/50,/0/default.png"] {
             let res = gateway.get(&path(request)).await;
-            assert_eq!(res.status(), StatusCode::BAD_GATEWAY, "{case} {request}");
+            let expected = if case == "an endless table" { StatusCode::OK } else { StatusCode::BAD_GATEWAY };
+            assert_eq!(res.status(), expected, "{case} {request}");
         }
         let (asked, sent) = traffic.since();
         assert!(asked <= 4 && sent <= 256 << 10, "{case}: {asked} requests, {sent} bytes");

@@ -18,6 +18,7 @@ mod webp;
 
 pub(super) use bands::{Bands, admit_bands, bands, cost_of_bands};
 pub(super) use jpeg::tile as jpeg_tile;
+pub(super) use tiff::shared as tiff_shared;
 
 /// ICC profiles longer than this are passed over: those for print take about three megabytes.
 pub(super) const LONGEST_PROFILE: u64 = 8 << 20;

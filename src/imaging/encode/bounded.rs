@@ -13,12 +13,18 @@ pub(super) struct Bounded {
 }
 
 impl Bounded {
+    /// All that it may take is reserved at once: what grows is held twice for a moment.
     pub(super) fn new(samples: usize, rows: u32) -> Self {
-        Self { file: Cursor::default(), most: samples + samples / 1024 + rows as usize + FRAME }
+        let most = samples + samples / 1024 + rows as usize + FRAME;
+        Self { file: Cursor::new(Vec::with_capacity(most)), most }
     }
 
     pub(super) fn into_inner(self) -> Vec<u8> {
-        self.file.into_inner()
+        let mut file = self.file.into_inner();
+        if file.len() < self.most / 2 {
+            file.shrink_to_fit();
+        }
+        file
     }
 }
 

@@ -14,7 +14,8 @@ const SAMPLE: usize = 100_000;
 /// One byte counts them.
 const MOST_COLOURS: usize = 256;
 
-/// The picture and one byte a pixel; then this byte, and twice a file that takes up to twelve bits a pixel.
+/// The picture and one byte a pixel; then this byte, and a scan that takes up to twelve bits a pixel, in a vector of one
+/// byte a pixel that becomes one of two.
 pub(super) fn cost(channels: Channels, area: u64) -> u64 {
     area * (channels.count() as u64 + 1).max(4)
 }
@@ -31,7 +32,7 @@ pub(super) fn encode(picture: Pixels) -> Result<Vec<u8>, ImagingError> {
         Channels::Rgba => indexed(picture, |[r, g, b, a]: [u8; 4]| visible([r, g, b], a)),
         Channels::Cmyk => return Err(ImagingError::unsupported("GIF of CMYK samples")),
     };
-    write(&frame).map_err(|error| ImagingError::Decoder(error.to_string()))
+    write(frame).map_err(|error| ImagingError::Decoder(error.to_string()))
 }
 
 /// Pixels that are more visible than not become opaque.
@@ -102,9 +103,13 @@ fn learned(sample: impl Iterator<Item = [u8; 3]>, most: usize) -> Palette {
     Palette { colours, nearest }
 }
 
-fn write(frame: &Frame<'_>) -> Result<Vec<u8>, EncodingError> {
-    let mut file = Vec::new();
-    Encoder::new(&mut file, frame.width, frame.height, &[])?.write_frame(frame)?;
+/// The scan takes the place of the pixels before it is put into blocks of 255 bytes.
+fn write(mut frame: Frame<'_>) -> Result<Vec<u8>, EncodingError> {
+    /// Palette, headers and the end.
+    const BESIDE: usize = 1024;
+    frame.make_lzw_pre_encoded();
+    let mut file = Vec::with_capacity(frame.buffer.len() + frame.buffer.len() / 255 + BESIDE);
+    Encoder::new(&mut file, frame.width, frame.height, &[])?.write_lzw_pre_encoded_frame(&frame)?;
     Ok(file)
 }
 

@@ -8,9 +8,9 @@ use super::bounded::Bounded;
 use crate::imaging::ImagingError;
 use crate::imaging::pixels::{Channels, Pixels};
 
-/// The picture, and a file that is no larger.
+/// The picture, and a file that is no larger; a copy of it where it is less than half of that.
 pub(super) fn cost(channels: Channels, area: u64) -> u64 {
-    channels.count() as u64 * area * 2 + area / 256
+    channels.count() as u64 * area * 5 / 2 + area / 256
 }
 
 pub(super) fn encode(picture: &Pixels) -> Result<Vec<u8>, ImagingError> {

@@ -9,10 +9,14 @@ use super::bounded::Bounded;
 use crate::imaging::ImagingError;
 use crate::imaging::pixels::{Channels, Pixels};
 
-/// The picture, and a file that is no larger; grey with alpha becomes four samples.
+/// What LZW is written through, however small the picture, and a strip whose samples became differences.
+const BUFFER: u64 = (16 << 20) + (1 << 20);
+
+/// The picture, and a file that is no larger; a copy of it where it is less than half of that. Grey with alpha becomes
+/// four samples.
 pub(super) fn cost(channels: Channels, area: u64) -> u64 {
     let samples = if channels == Channels::GreyAlpha { 4 } else { channels.count() as u64 };
-    samples * area * 2 + area / 256
+    samples * area * 5 / 2 + area / 256 + BUFFER
 }
 
 pub(super) fn encode(picture: Pixels) -> Result<Vec<u8>, ImagingError> {

@@ -262,18 +262,29 @@ pub(in crate::imaging) fn resize(
     segments: &mut [u8],
     (width, height): (u16, u16),
 ) -> Result<(), ImagingError> {
+    let at = sides(segments).ok_or_else(unsupported)?;
+    segments[at..at + 2].copy_from_slice(&height.to_be_bytes());
+    segments[at + 2..at + 4].copy_from_slice(&width.to_be_bytes());
+    Ok(())
+}
+
+/// The size that the frame tells, if it is a sequential one.
+pub(in crate::imaging) fn size(segments: &[u8]) -> Option<(u16, u16)> {
+    let [h1, h0, w1, w0] = *segments[sides(segments)?..].first_chunk()?;
+    Some((u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0])))
+}
+
+/// Where a sequential frame tells its size, in four bytes.
+fn sides(segments: &[u8]) -> Option<usize> {
     let mut at = 0;
     while let Some((marker, body, _)) = segments.get(at..).and_then(segment) {
-        let length = body.len();
-        if matches!(marker, 0xc0 | 0xc1) {
-            let sides = segments.get_mut(at + 5..at + 9).ok_or_else(damaged)?;
-            sides[..2].copy_from_slice(&height.to_be_bytes());
-            sides[2..].copy_from_slice(&width.to_be_bytes());
-            return Ok(());
+        match marker {
+            0xc0 | 0xc1 => return (body.len() >= 5).then_some(at + 5),
+            0xda => return None,
+            _ => at += 4 + body.len(),
         }
-        at += 4 + length;
     }
-    Err(unsupported())
+    None
 }
 
 /// Codes by what they stand for (*ITU T.81, C.2*).

@@ -36,6 +36,6 @@ mod upsample;
 pub(super) use checkpoint::{Checkpoints, cost as cost_of_checkpoints};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::fuzz;
-pub(super) use join::{Joiner, resize};
+pub(super) use join::{Joiner, resize, size};
 pub(super) use layout::Scale;
 pub(super) use rows::{Jpeg, RowReader, cost};

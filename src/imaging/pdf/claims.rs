@@ -17,6 +17,14 @@ pub(super) fn pixels(stream: &Stream<'_>, (width, height): (u32, u32)) -> u64 {
     told.max(own).saturating_add(mask)
 }
 
+/// Bytes that are gone through for that: each takes less than a nanosecond.
+pub(super) fn searched(stream: &Stream<'_>) -> u64 {
+    match stream.filters().last() {
+        Some(Filter::JpxDecode | Filter::Jbig2Decode) => stream.raw_data().len() as u64,
+        _ => 0,
+    }
+}
+
 /// Bytes of memory that such a picture takes while it is unpacked and scaled, at most; as measured, and more than that.
 pub(super) fn bytes(stream: &Stream<'_>, pixels: u64) -> u64 {
     let dict = stream.dict();

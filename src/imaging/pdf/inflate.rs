@@ -28,29 +28,48 @@ const BY_FLATE: u64 = 1032;
 const BY_LZW: u64 = 2731;
 const BY_RUNS: u64 = 64;
 
+/// So often what a picture may have is gone through, packed and unpacked, to see what is in a page: by default about as
+/// much as may be drawn in a minute.
+const OFTEN: u64 = 6;
+
 /// Refuses a file whose tables of objects hold more than anybody writes.
 pub(super) fn check_structure(file: &[u8]) -> Result<(), ImagingError> {
-    /// So far behind its name the data of a stream begins, at most.
-    const REACH: usize = 4096;
-    for name in [b"/ObjStm".as_slice(), b"/XRef"] {
-        for at in memmem::find_iter(file, name) {
-            let near = &file[at..file.len().min(at + REACH)];
-            let begin = memmem::find(near, b"stream").map(|begin| at + begin + b"stream".len());
-            let Some(data) = begin.and_then(|begin| file.get(begin..)) else { continue };
-            let data = data.strip_prefix(b"\r").unwrap_or(data);
-            let data = data.strip_prefix(b"\n").unwrap_or(data);
-            let end = memmem::find(data, b"endstream").unwrap_or(data.len());
-            if end as u64 * BY_FLATE > ROOM {
-                fits(inflated(&data[..end], ROOM), ROOM, "a table of objects")?;
-            }
+    let (mut packed, mut unpacked) = (0, 0);
+    for table in tables(file).filter(|table| table.len() as u64 * BY_FLATE > ROOM) {
+        packed += table.len();
+        if packed > file.len() {
+            return Err(ImagingError::broken("a PDF with tables of objects within each other"));
         }
+        unpacked += inflated(table, ROOM - unpacked);
+        fits(unpacked, ROOM, "the tables of objects")?;
     }
     Ok(())
 }
 
+/// What lies between the marks of streams that call themselves tables of objects. They may overlap, as nobody says where
+/// a stream begins but itself; no part of the file is searched more than once for each of the marks.
+fn tables(file: &[u8]) -> impl Iterator<Item = &[u8]> {
+    /// So far behind its name the data of a stream begins, at most.
+    const REACH: usize = 4096;
+    let names = [memmem::Finder::new(b"/ObjStm"), memmem::Finder::new(b"/XRef")];
+    let mut ends = memmem::find_iter(file, b"endstream").peekable();
+    let mut searched = 0;
+    memmem::find_iter(file, b"stream").filter_map(move |mark| {
+        let near = &file[searched.max(mark.saturating_sub(REACH))..mark];
+        searched = mark + b"stream".len();
+        names.iter().find_map(|name| name.find(near))?;
+        while ends.next_if(|end| *end < searched).is_some() {}
+        let data = &file[searched..ends.peek().copied().unwrap_or(file.len())];
+        let data = data.strip_prefix(b"\r").unwrap_or(data);
+        Some(data.strip_prefix(b"\n").unwrap_or(data))
+    })
+}
+
 /// Refuses a page whose streams hold more than it may have.
 pub(super) fn check(page: &Drawn<'_>, limits: &Limits) -> Result<(), ImagingError> {
-    let mut walk = Walk { page, seen: HashSet::new(), next: Vec::new(), text: 0, pictures: limits.memory };
+    let (seen, next) = (HashSet::new(), Vec::new());
+    let (picture, work) = (limits.memory, limits.memory.saturating_mul(OFTEN));
+    let mut walk = Walk { page, seen, next, text: 0, picture, work };
     walk.next.extend(page.raw().get_raw::<Object<'_>>("Contents"));
     let notes = page.raw().get::<Array<'_>>("Annots").unwrap_or_default();
     walk.next.extend(notes.iter::<Dict<'_>>().filter_map(|note| note.get_raw::<Object<'_>>("AP")));
@@ -69,7 +88,10 @@ struct Walk<'p, 'a> {
     seen: HashSet<ObjectIdentifier>,
     next: Vec<MaybeRef<Object<'a>>>,
     text: u64,
-    pictures: u64,
+    /// Bytes that a picture may have.
+    picture: u64,
+    /// Bytes that may yet be gone through.
+    work: u64,
 }
 
 impl<'a> Walk<'_, 'a> {
@@ -104,37 +126,54 @@ impl<'a> Walk<'_, 'a> {
 
     fn stream(&mut self, stream: &Stream<'a>) -> Result<(), ImagingError> {
         if stream.dict().get::<Name<'_>>("Subtype").is_some_and(|name| &*name == b"Image") {
-            return fits(unpacked(stream, self.pictures), self.pictures, "a picture in the page");
+            let unpacked = self.unpacked(stream, self.picture)?;
+            return fits(unpacked, self.picture, "a picture in the page");
         }
-        self.text = self.text.saturating_add(unpacked(stream, ROOM));
+        self.text = self.text.saturating_add(self.unpacked(stream, ROOM)?);
         fits(self.text, ROOM, "the text of the page")
     }
-}
 
-/// Bytes that a stream holds, at most; beyond the room it is not looked how much more.
-fn unpacked(stream: &Stream<'_>, room: u64) -> u64 {
-    let mut data = stream.raw_data();
-    // Once it was unpacked nobody has its bytes any more, but how many they are.
-    let mut most = None;
-    for filter in stream.filters() {
-        let bytes = most.unwrap_or(data.len() as u64);
-        let unpack = |by: u64, unpacked: fn(&[u8], u64) -> u64| match most {
-            None if bytes.saturating_mul(by) > room / MANY => unpacked(&data, room),
-            _ => bytes.saturating_mul(by),
-        };
-        match filter {
-            Filter::AsciiHexDecode | Filter::Ascii85Decode if most.is_none() => {
-                data = Cow::Owned(plain(&data, filter))
+    /// Bytes that a stream holds, at most; beyond the room it is not looked how much more.
+    fn unpacked(&mut self, stream: &Stream<'_>, room: u64) -> Result<u64, ImagingError> {
+        let mut data = stream.raw_data();
+        self.work(data.len() as u64)?;
+        // Once it was unpacked nobody has its bytes any more, but how many they are.
+        let mut most = None;
+        for filter in stream.filters() {
+            let bytes = most.unwrap_or(data.len() as u64);
+            let mut unpack = |by: u64, unpacked: fn(&[u8], u64) -> u64| {
+                if most.is_some() || bytes.saturating_mul(by) <= room / MANY {
+                    return Ok(bytes.saturating_mul(by));
+                }
+                let unpacked = unpacked(&data, room);
+                self.work(unpacked.min(room)).and(Ok(unpacked))
+            };
+            match filter {
+                Filter::AsciiHexDecode | Filter::Ascii85Decode if most.is_none() => {
+                    self.work(data.len() as u64)?;
+                    data = Cow::Owned(plain(&data, filter))
+                }
+                Filter::AsciiHexDecode | Filter::Ascii85Decode | Filter::Crypt => {}
+                Filter::FlateDecode => most = Some(unpack(BY_FLATE, inflated)?),
+                Filter::LzwDecode => most = Some(unpack(BY_LZW, unwound)?),
+                Filter::RunLengthDecode => most = Some(bytes.saturating_mul(BY_RUNS)),
+                // Pictures tell their size; the survey counts it.
+                Filter::DctDecode | Filter::JpxDecode | Filter::CcittFaxDecode | Filter::Jbig2Decode => break,
             }
-            Filter::AsciiHexDecode | Filter::Ascii85Decode | Filter::Crypt => {}
-            Filter::FlateDecode => most = Some(unpack(BY_FLATE, inflated)),
-            Filter::LzwDecode => most = Some(unpack(BY_LZW, unwound)),
-            Filter::RunLengthDecode => most = Some(bytes.saturating_mul(BY_RUNS)),
-            // Pictures tell their size; the survey counts it.
-            Filter::DctDecode | Filter::JpxDecode | Filter::CcittFaxDecode | Filter::Jbig2Decode => break,
         }
+        Ok(most.unwrap_or(data.len() as u64))
     }
-    most.unwrap_or(data.len() as u64)
+
+    fn work(&mut self, bytes: u64) -> Result<(), ImagingError> {
+        let limit = self.picture.saturating_mul(OFTEN);
+        self.work = self.work.checked_sub(bytes).ok_or_else(|| ImagingError::TooLarge {
+            what: "all that is in the page",
+            found: format!("more than {limit} bytes, packed and unpacked"),
+            limit,
+            rule: "six times what a picture may hold",
+        })?;
+        Ok(())
+    }
 }
 
 /// What was written in letters, as bytes. What is no such letter is passed over.

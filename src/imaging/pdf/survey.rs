@@ -230,6 +230,7 @@ impl Survey {
         if !bounds.overlaps(self.paper) {
             return;
         }
+        self.work(claims::searched(stream));
         let pixels = claims::pixels(stream, (width, height));
         self.weight.hungriest = self.weight.hungriest.max(claims::bytes(stream, pixels));
         add(&mut self.weight.pictures, pixels.saturating_mul(self.times));

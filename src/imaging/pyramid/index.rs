@@ -208,6 +208,14 @@ mod tests {
     }
 
     #[test]
+    fn an_index_of_more_pictures_than_can_be_counted_is_none() {
+        let shape = Shape { width: u32::MAX, height: u32::MAX, tile: 1 };
+        let index =
+            Index { spec: Spec { shape, ..spec() }, grey: false, flattened: false, places: Vec::new() };
+        assert_eq!(Index::parse(&index.write()[..], u64::MAX), None);
+    }
+
+    #[test]
     fn a_damaged_or_cut_index_is_none() {
         let file = file();
         let pictures = spec().shape.count() * 10;

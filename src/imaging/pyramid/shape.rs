@@ -51,9 +51,12 @@ pub(in crate::imaging) struct Grid {
 impl Shape {
     /// How many levels there are: down to one tile, and to the smallest size that is listed in info.json.
     pub(in crate::imaging) fn levels(&self) -> u32 {
-        let listed = levels::count((self.width, self.height));
-        let tiled = (0..u32::BITS).find(|level| self.is_one_tile(*level)).unwrap_or(0) + 1;
-        listed.max(tiled)
+        levels::count((self.width, self.height)).max(self.tiled())
+    }
+
+    /// How many levels there are down to the first one that is a single tile: those whose factors info.json gives.
+    pub(in crate::imaging) fn tiled(&self) -> u32 {
+        (0..u32::BITS).find(|level| self.is_one_tile(*level)).unwrap_or(0) + 1
     }
 
     /// Width and height of a level.
@@ -99,7 +102,7 @@ impl Shape {
         width.max(height) <= self.tile
     }
 
-    /// How many pictures the pyramid holds.
+    /// How many pictures the pyramid holds; the largest number where that is more than can be counted.
     pub(super) fn count(&self) -> usize {
         self.first(self.levels())
     }
@@ -117,9 +120,9 @@ impl Shape {
     fn first(&self, level: u32) -> usize {
         let pictures = |level| {
             let (columns, rows) = self.grid(level);
-            columns as usize * rows as usize + usize::from(self.has_whole(level))
+            (columns as usize).saturating_mul(rows as usize).saturating_add(self.has_whole(level).into())
         };
-        (0..level).map(pictures).sum()
+        (0..level).map(pictures).fold(0, usize::saturating_add)
     }
 
     /// The picture that answers for a box of the whole picture at a given size, pixel for pixel.

@@ -174,7 +174,11 @@ pub(super) fn header(parts: &Parts, depth: Depth) -> Result<Header, Lack> {
 /// Adds the directories that hold smaller levels: those below the first one and those behind it. A
 /// damaged one ends the search, it does not spoil the picture.
 fn add_levels(levels: &mut Vec<Level>, parts: &Parts, format: Format, first: &Directory) -> Result<(), Lack> {
-    for at in first.numbers(parts, tag::SUB_DIRECTORIES, MOST_LEVELS as u64)? {
+    let below = match first.numbers(parts, tag::SUB_DIRECTORIES, MOST_LEVELS as u64) {
+        Err(Lack::Fault(_)) => Vec::new(),
+        below => below?,
+    };
+    for at in below {
         add_level(levels, parts, format, at)?;
     }
     let mut next = first.next;

@@ -1,8 +1,5 @@
 //! What work costs, and who is told that it is too much.
 
-use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
-
 use super::*;
 
 const LIMITS: Limits = Limits { memory: 96 << 20, max_pixels: 1_000_000 };
@@ -32,8 +29,8 @@ fn what_is_asked_for_is_told_from_what_the_master_is() {
     assert!(cases.iter().all(|error| matches!(error, ImagingError::OutputTooLarge { .. })), "{cases:?}");
     insta::assert_snapshot!(cases.map(|error| error.to_string()).join("\n"), @r"
     the answer is too large: 1010097152 bytes of memory for 12000x12000 pixels, at most 100663296 allowed
-    the answer is too large: 1154659652 bytes of memory for 12000x12000 pixels, at most 100663296 allowed
-    the answer is too large: 102172361 bytes of memory for 3536x3536 pixels, at most 100663296 allowed
+    the answer is too large: 1442659652 bytes of memory for 12000x12000 pixels, at most 100663296 allowed
+    the answer is too large: 127178953 bytes of memory for 3536x3536 pixels, at most 100663296 allowed
     a WebP is too large: 20000 pixels to a side, at most 16383 allowed
     a WebP is too large: 20000 pixels to a side, at most 16383 allowed
     a JPEG is too large: 66000 pixels to a side, at most 65500 allowed
@@ -90,33 +87,5 @@ fn samples_of_a_tiff_are_held_once() {
         let least = u64::from(width) * u64::from(height) * bytes;
         assert!((least..least + (32 << 20)).contains(&cost), "{name}: {cost}, {least} expected");
         check(&header, 512, &Limits::default()).unwrap();
-    }
-}
-
-/// Noise is what compresses least: the file together with what the encoder holds beside it must be within
-/// what was counted.
-#[test]
-fn files_of_noise_are_no_larger_than_counted() {
-    const SIDE: u32 = 300;
-    const AREA: usize = (SIDE * SIDE) as usize;
-    let mut random = SmallRng::seed_from_u64(7);
-    for (channels, quality) in [(Channels::Grey, Quality::Gray), (Channels::Rgb, Quality::Color)] {
-        for (contrast, shade) in [("soft", (|n| n) as fn(u8) -> u8), ("hard", |n| n / 128 * 255)] {
-            let data = (0..AREA * channels.count()).map(|_| shade(random.random()));
-            let picture = Pixels::new(SIDE, SIDE, channels, data.collect()).unwrap();
-            for (format, jpeg_quality) in FORMATS.into_iter().flat_map(|format| [(format, 100), (format, 90)])
-            {
-                let (_, job) = job("rgb.png", SIDE, SIDE, 0.0, format);
-                let job = Job { quality, jpeg_quality, ..job };
-                let file = encode::encode(picture.clone(), &job).unwrap().len();
-                let counted = encode::cost(format, jpeg_quality, channels, AREA as u64) as usize;
-                // The encoders of these hold the file a second time.
-                let copies = if matches!(format, Format::Png | Format::Tif) { 1 } else { 2 };
-                let beside = if format == Format::Gif { AREA } else { AREA * channels.count() };
-                let beside = beside + if format == Format::Webp { AREA * 4 } else { 0 };
-                let name = format!("{channels:?} {contrast} {format:?}");
-                assert!(beside + copies * file <= counted + 64 * 1024, "{name}: {file} bytes, {counted}");
-            }
-        }
     }
 }

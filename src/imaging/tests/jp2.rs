@@ -221,3 +221,26 @@ fn of_one_that_is_too_large_the_coarse_is_left() {
     assert!(matches!(pyramid::admit(&header, &shape, &limits), Err(ImagingError::TooLarge { .. })));
     assert!(check(&header, 512, &Limits { memory: 16 << 20, ..limits }).is_err());
 }
+
+/// A box that says how colours are meant is as long as that takes, or it is damaged.
+#[test]
+fn a_colour_box_that_is_too_short_is_refused() {
+    let file = fixture("lossy.jp2");
+    let at = file.windows(4).position(|kind| kind == b"colr").unwrap();
+    let length = u32::from_be_bytes(file[at - 4..at].try_into().unwrap()) as usize;
+    for (method, body) in [(1, 1), (1, 6), (2, 1), (2, 2), (2, 22), (3, 2)] {
+        let mut content = vec![0; body];
+        content[0] = method;
+        // The rest of the header's length goes to a box that nobody reads.
+        let colour = [&(8 + body as u32).to_be_bytes()[..], b"colr", &content].concat();
+        let free = vec![0; 64];
+        let beside = [&(8 + free.len() as u32).to_be_bytes()[..], b"free", &free].concat();
+        let mut changed = [&file[..at - 4], &colour, &beside, &file[at - 4 + length..]].concat();
+        let header = file.windows(4).position(|kind| kind == b"jp2h").unwrap();
+        let longer = u32::from_be_bytes(file[header - 4..header].try_into().unwrap()) as usize;
+        let longer = (longer + colour.len() + beside.len() - length) as u32;
+        changed[header - 4..header].copy_from_slice(&longer.to_be_bytes());
+        let told = header_of(&changed).unwrap_err().to_string();
+        assert_eq!(told, format!("the master is broken: a box `colr` of {body} bytes"));
+    }
+}

@@ -378,6 +378,35 @@ fn hostile_pages_are_refused_with_a_sentence() {
     ");
 }
 
+/// Each of them would be gone through to the end of the file: 10 MB took minutes.
+#[test]
+fn tables_of_objects_within_each_other_are_refused() {
+    let file = [b"%PDF-1.7\n".to_vec(), b"/ObjStm stream\n\x03\0".repeat(600_000)].concat();
+    let told = [refusal(&file), folios(&mut Cursor::new(&file), DPI).unwrap_err().to_string()];
+    let expected = "the master is broken: a PDF with tables of objects within each other";
+    assert_eq!(told, [expected; 2]);
+}
+
+/// None of them is too large, all of them are.
+#[test]
+fn pictures_are_unpacked_so_often_and_no_more() {
+    let packed = deflated(&vec![b' '; 16 << 20]);
+    let limits = Limits { memory: 20 << 20, ..Limits::default() };
+    let look = |pictures: usize| {
+        let resources = |book: &mut Book| {
+            let entries = "/Subtype /Image /Width 9 /Height 9 /Filter /FlateDecode";
+            let names: String = (0..pictures)
+                .map(|number| format!("/X{number} {} 0 R ", book.stream(entries, &packed)))
+                .collect();
+            format!("/XObject << {names} >>")
+        };
+        let file = with_resources(resources, "/X0 Do");
+        header_of_page(&mut Cursor::new(&file), page(1), &limits).map_err(|error| error.to_string())
+    };
+    look(7).unwrap();
+    insta::assert_snapshot!(look(8).unwrap_err(), @"all that is in the page is too large: more than 125829120 bytes, packed and unpacked, at most 125829120 allowed (six times what a picture may hold)");
+}
+
 /// Deep, but not without end: neither the survey nor the renderer may run out of stack.
 #[test]
 fn what_is_deep_is_drawn_or_refused() {

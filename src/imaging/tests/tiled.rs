@@ -5,6 +5,9 @@ use std::ops::Range;
 use super::*;
 use crate::imaging::{Lift, Tiled};
 
+/// Those whose tiles are handed out.
+const LENT: [&str; 3] = ["pyramid-jpeg-big.tif", "pyramid-jpeg-edges.tif", "jpeg-rgb-tiles-64.tif"];
+
 fn tiled(file: &[u8]) -> Option<Tiled> {
     let header = header_of(file).unwrap();
     Tiled::of(&mut Cursor::new(file), &header, header.tile()?).unwrap()
@@ -22,10 +25,9 @@ fn tiles_of<'a>(file: &'a [u8], lift: &Lift) -> Vec<&'a [u8]> {
 #[test]
 fn tiles_are_handed_out_as_they_are_drawn() {
     let mut lifted = 0;
-    for name in ["pyramid-jpeg-big.tif", "pyramid-jpeg-edges.tif", "jpeg-rgb-tiles-64.tif"] {
+    for name in LENT {
         let file = fixture(name);
-        let header = header_of(&file).unwrap();
-        let Some(tiled) = tiled(&file) else { continue };
+        let (header, tiled) = (header_of(&file).unwrap(), tiled(&file).unwrap());
         let side = header.tile().unwrap();
         for level in 0..4 {
             let step = side << level;
@@ -54,19 +56,105 @@ fn tiles_are_handed_out_as_they_are_drawn() {
     assert_eq!(lifted, (24 + 6 + 2 + 1) + 7 * 5 + 2);
 }
 
+/// Where every halving has a level, nothing is gained by another pyramid; where none has, every view of the whole would
+/// be drawn from all of it.
 #[test]
-fn a_tile_that_is_cut_is_no_answer() {
+fn a_file_of_tiles_is_a_pyramid_if_it_has_all_halves() {
+    assert_eq!(LENT.map(|name| tiled(&fixture(name)).unwrap().is_pyramid()), [true, true, false]);
+}
+
+#[test]
+fn a_tile_that_is_not_as_it_should_be_is_drawn() {
     let file = fixture("pyramid-jpeg-big.tif");
     let header = header_of(&file).unwrap();
     let tiled = tiled(&file).unwrap();
     let side = header.tile().unwrap();
     let crop = Rect { x: 0, y: 0, width: side, height: side };
-    let lift = tiled.find(&job(&header, crop, (side, side))).unwrap();
-    let tile = tiles_of(&file, &lift)[0];
-    for wrong in [&tile[..tile.len() - 1], &tile[1..], &[]] {
-        assert!(matches!(lift.finish(&[wrong]), Err(ImagingError::Broken(_))));
+    let mut sized = tiles_of(&file, &tiled.find(&job(&header, crop, (side, side))).unwrap())[0].to_vec();
+    let frame = sized.windows(2).position(|mark| mark == [0xff, 0xc0]).unwrap();
+    sized[frame + 5..frame + 9].copy_from_slice(&[0, 128, 0, 128]);
+    for (width, height) in [(side, side), (side, 20), (20, 20)] {
+        let crop = Rect { x: 0, y: 0, width, height };
+        let lift = tiled.find(&job(&header, crop, (width, height))).unwrap();
+        let tile = tiles_of(&file, &lift)[0];
+        lift.finish(&[tile]).unwrap();
+        let padded = [tile, &[0]].concat();
+        for wrong in [&tile[..tile.len() - 1], &tile[1..], &[], &padded, &sized] {
+            assert!(
+                matches!(lift.finish(&[wrong]), Err(ImagingError::Unsupported { .. })),
+                "{width}x{height}"
+            );
+        }
+        assert!(matches!(lift.finish(&[tile, tile]), Err(ImagingError::Broken(_))));
     }
-    assert!(matches!(lift.finish(&[tile, tile]), Err(ImagingError::Broken(_))));
+}
+
+/// Writes something else into an entry of a directory: behind its tag and type come a count and a place.
+fn changed(file: &[u8], directory: usize, tag: u16, count: Option<u32>, place: Option<u32>) -> Vec<u8> {
+    let (word, head, entry) = if file[2] == 43 { (8, 8, 20) } else { (4, 2, 12) };
+    let number = |at: usize, bytes: usize| {
+        file[at..at + bytes].iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte))
+    };
+    let mut at = number(word, word);
+    for _ in 0..directory {
+        at = number(at + head + entry * number(at, head), word);
+    }
+    let entries = (0..number(at, head)).map(|index| at + head + entry * index);
+    let found = entries.into_iter().find(|at| number(*at, 2) == usize::from(tag)).unwrap();
+    let mut file = file.to_vec();
+    for (at, value) in [(found + 4, count), (found + 4 + word, place)] {
+        if let Some(value) = value {
+            file[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
+    }
+    file
+}
+
+const OFFSETS: u16 = 324;
+const SUB_DIRECTORIES: u16 = 330;
+const JPEG_TABLES: u16 = 347;
+
+/// A table is as long as there are tiles, whatever it claims: else a small file takes much memory.
+#[test]
+fn tables_are_read_as_far_as_there_are_tiles() {
+    let file = fixture("jpeg-rgb-tiles-64.tif");
+    let known = tiled(&file).unwrap().weight();
+    let claiming = |count| changed(&file, 0, OFFSETS, Some(count), None);
+    let more = claiming(1 << 20);
+    assert_eq!(tiled(&more).map(|tiled| tiled.weight()), Some(known));
+    let header = header_of(&more).unwrap();
+    assert_eq!(tables(&header).unwrap(), tables(&header_of(&file).unwrap()).unwrap());
+    assert!(Tiled::cost(&header) < 4 << 20, "{}", Tiled::cost(&header));
+    let less = claiming(1);
+    assert!(tiled(&less).is_none(), "a table that is too short is none");
+    assert!(matches!(tables(&header_of(&less).unwrap()), Err(ImagingError::Broken(_))));
+}
+
+/// What is wrong with a smaller level is no harm to the others.
+#[test]
+fn a_level_whose_tables_are_damaged_is_missing() {
+    let file = fixture("pyramid-jpeg-big.tif");
+    let far = Some(u32::MAX);
+    for damaged in [changed(&file, 1, OFFSETS, None, far), changed(&file, 1, JPEG_TABLES, far, None)] {
+        let header = header_of(&damaged).unwrap();
+        let tiled = tiled(&damaged).unwrap();
+        let side = header.tile().unwrap();
+        let found = |level: u32| {
+            let crop = Rect { x: 0, y: 0, width: side << level, height: side << level };
+            tiled.find(&job(&header, crop, (side, side))).is_some()
+        };
+        assert_eq!([0, 1, 2].map(found), [true, false, true]);
+        let ranges = tables(&header).unwrap();
+        assert!(!ranges.is_empty() && ranges.iter().all(|range| range.end <= damaged.len() as u64));
+    }
+}
+
+#[test]
+fn a_damaged_list_of_levels_is_none() {
+    let file = fixture("pyramid-sub.tif");
+    let known = header_of(&file).unwrap();
+    let told = header_of(&changed(&file, 0, SUB_DIRECTORIES, None, Some(u32::MAX))).unwrap();
+    assert_eq!((told.width, told.height), (known.width, known.height));
 }
 
 #[test]
@@ -81,10 +169,9 @@ fn what_is_written_otherwise_is_drawn() {
 #[test]
 fn tiles_are_joined_as_they_are_drawn() {
     let mut joined = 0;
-    for name in ["pyramid-jpeg-big.tif", "pyramid-jpeg-edges.tif", "jpeg-rgb-tiles-64.tif"] {
+    for name in LENT {
         let file = fixture(name);
-        let header = header_of(&file).unwrap();
-        let Some(tiled) = tiled(&file) else { continue };
+        let (header, tiled) = (header_of(&file).unwrap(), tiled(&file).unwrap());
         let side = header.tile().unwrap();
         let mut draw = 7_u32;
         let mut below = |most: u32| {
@@ -128,7 +215,7 @@ fn tiles_are_joined_as_they_are_drawn() {
 #[test]
 fn what_is_needed_is_all_that_is_read() {
     let (mut drawn, mut saved) = (0, 0);
-    for name in ["pyramid-jpeg-big.tif", "pyramid-jpeg-edges.tif", "jpeg-rgb-tiles-64.tif"] {
+    for name in LENT {
         let file = fixture(name);
         let header = header_of(&file).unwrap();
         let part = |range: &Range<u64>| file[range.start as usize..range.end as usize].to_vec();

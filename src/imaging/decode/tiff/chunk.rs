@@ -14,6 +14,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::lzw::Lzw;
 use super::packbits::PackBits;
 use super::read_at;
+use super::shared::{LONGEST_TABLES, before, own};
 use crate::iiif::image::geometry::Rect;
 use crate::imaging::decode::jpeg::{is_usual, seal, tile as jpeg_tile, words};
 use crate::imaging::jpeg::{Jpeg, Scale};
@@ -22,9 +23,6 @@ use crate::imaging::sniff::tiff::Level;
 use crate::imaging::sniff::tiff::compression::{DEFLATE, GROUP_4, JPEG, LZW, NONE, OLD_DEFLATE, PACK_BITS};
 use crate::imaging::sniff::tiff::photometric::YCBCR;
 use crate::imaging::{ImagingError, Master};
-
-/// Quantisation and entropy tables that chunks share.
-const LONGEST_TABLES: u64 = 1 << 16;
 
 /// Bytes held for a chunk at most: a row, or all of it and its file bytes if it is JPEG.
 pub(super) fn cost(level: &Level) -> u64 {
@@ -205,17 +203,11 @@ impl<R: Read> Read for Ordered<R> {
     }
 }
 
-/// A complete JPEG: the shared tables without their end marker, then the chunk without its start.
+/// A complete JPEG: what all have, then the chunk.
 fn jpeg_file(master: &mut dyn Master, level: &Level, at: u64, length: u64) -> Result<Vec<u8>, ImagingError> {
     check_length(level, length)?;
-    let mut file = Vec::new();
-    let tables = level.tables.filter(|tables| (4..LONGEST_TABLES).contains(&tables.count));
-    if let Some(tables) = tables {
-        file = read_at(master, tables.at, tables.count - 2)?;
-    }
-    let chunk = read_at(master, at, length)?;
-    let start = if tables.is_some() { 2 } else { 0 };
-    file.extend_from_slice(chunk.get(start..).unwrap_or_default());
+    let mut file = before(master, level)?;
+    file.extend_from_slice(own(&read_at(master, at, length)?));
     Ok(file)
 }
 

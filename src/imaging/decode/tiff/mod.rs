@@ -16,6 +16,7 @@ mod chunk;
 mod colour;
 mod lzw;
 mod packbits;
+pub(in crate::imaging) mod shared;
 
 use colour::Colour;
 

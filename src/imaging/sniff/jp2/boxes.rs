@@ -100,6 +100,15 @@ impl Boxes {
         const PROFILE: u8 = 2;
         const ANY_PROFILE: u8 = 3;
         let [method] = parts.array(body.start)?;
+        let least = match method {
+            ENUMERATED => 7,
+            PROFILE | ANY_PROFILE => 23,
+            _ => 1,
+        };
+        if body.end - body.start < least {
+            let found = body.end - body.start;
+            return Err(ImagingError::broken(format!("a box `colr` of {found} bytes")).into());
+        }
         match method {
             _ if self.model.is_some() => {}
             ENUMERATED => {
