@@ -143,10 +143,7 @@ fn part(master: Box<dyn Master>, plan: &Plan, hints: &Hints) -> Result<Decoded, 
 
 fn all(reader: &mut RowReader, part: Rect, channels: Channels) -> Result<Pixels, ImagingError> {
     let mut data = Vec::with_capacity(part.width as usize * part.height as usize * channels.count());
-    let mut rows = Vec::new();
-    while reader.next_rows(&mut rows)?.is_some() {
-        data.extend_from_slice(&rows);
-    }
+    while reader.next_rows(&mut data)?.is_some() {}
     Pixels::new(part.width, part.height, channels, data)
 }
 

@@ -9,6 +9,9 @@ pub(super) const LONGEST_UNIT: usize = 4096;
 /// Bytes in memory at a time: most of a first-level cache.
 const BYTES: usize = 32 << 10;
 
+/// Bits that [`Bits::refill`] brings to hand at least.
+pub(super) const AT_HAND: u32 = 56;
+
 /// Bytes behind the last one that can be read, as words are read whole.
 const MARGIN: usize = 8;
 
@@ -102,13 +105,13 @@ impl Bits {
         self.bytes[self.end..self.end + MARGIN].fill(0);
     }
 
-    /// Brings at least 56 bits to hand; zeros, where no more are in memory.
+    /// Brings at least [`AT_HAND`] bits to hand; zeros, where no more are in memory.
     #[inline(always)]
     pub(super) fn refill(&mut self) {
         let next = self.bytes.get(self.at..self.at + 8).and_then(|next| next.first_chunk());
         self.word |= next.map_or(0, |next| u64::from_be_bytes(*next)) >> self.count;
         self.at += ((63 - self.count) >> 3) as usize;
-        self.count |= 56;
+        self.count |= AT_HAND;
     }
 
     /// The bits at hand, from the highest one on.
@@ -117,7 +120,7 @@ impl Bits {
         self.word
     }
 
-    /// Takes fewer than 56 bits of those at hand.
+    /// Takes some of the bits at hand, 63 at most.
     #[inline(always)]
     pub(super) fn take(&mut self, bits: u32) {
         self.word <<= bits & 63;

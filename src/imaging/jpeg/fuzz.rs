@@ -54,6 +54,8 @@ fn read(
     }
     let mut reader = jpeg.rows(scale, part)?;
     let mut rows = Vec::new();
-    while reader.next_rows(&mut rows)?.is_some() {}
+    while reader.next_rows(&mut rows)?.is_some() {
+        rows.clear();
+    }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::fmt;
 
 use memchr::memchr_iter;
 
-use super::bits::Bits;
+use super::bits::{AT_HAND, Bits};
 use super::stream::damaged;
 use super::tables::{Codes, Tables};
 use crate::imaging::ImagingError;
@@ -18,10 +18,15 @@ use crate::imaging::ImagingError;
 pub(in crate::imaging) struct Joiner {
     tables: Tables,
     sizes: [Option<Sizes>; 4],
+    /// The code that ends a block, of each table of other coefficients.
+    ends: [Option<Word>; 4],
 }
 
-/// How differences of each size are written: code and its length.
-type Sizes = [Option<(u16, u32)>; 16];
+/// A code, and its length.
+type Word = (u16, u32);
+
+/// How differences of each size are written.
+type Sizes = [Option<Word>; 16];
 
 /// What stands in front of a tile's scan.
 struct Head {
@@ -77,8 +82,10 @@ impl Joiner {
         self.tables.codes(body).ok()?;
         let mut rest = body;
         while let Some(codes) = Codes::next(&mut rest).ok()? {
-            if codes.class == 0 {
-                self.sizes[codes.number] = Some(sizes(&codes));
+            let sizes = sizes(&codes);
+            match codes.class {
+                0 => self.sizes[codes.number] = Some(sizes),
+                _ => self.ends[codes.number] = sizes[0],
             }
         }
         Some(())
@@ -107,6 +114,7 @@ impl Joiner {
         if !covers(size.0, head.size.0, columns) || !covers(size.1, head.size.1, rows) {
             return Err(damaged());
         }
+        let blank = self.blank(&head);
         let mut writer = Writer::new(tiles.iter().map(|tile| tile.len()).sum());
         let mut written = [0; 4];
         for (row, tiles) in (0..).zip(tiles.chunks(columns)) {
@@ -115,7 +123,7 @@ impl Joiner {
             for _ in 0..all.1.min(kept.1.saturating_sub(row * all.1)) {
                 for (column, tile) in (0..).zip(&mut tiles) {
                     let span = Span { kept: all.0.min(kept.0.saturating_sub(column * all.0)), all: all.0 };
-                    self.row(&head, tile, span, &mut writer, &mut written)?;
+                    self.row((&head, blank), tile, span, &mut writer, &mut written)?;
                 }
             }
         }
@@ -125,10 +133,29 @@ impl Joiner {
         Ok(file)
     }
 
+    /// The bits of a unit that is as light and as coloured as the one before, all over, and how many they are: padding is
+    /// made of these. None are more than are at hand at once.
+    fn blank(&self, head: &Head) -> Option<(u64, u32)> {
+        let (mut bits, mut count) = (0, 0);
+        for component in &head.components {
+            for _ in 0..component.blocks {
+                for (code, length) in
+                    [self.sizes[component.first].as_ref()?[0]?, self.ends[component.others]?]
+                {
+                    (bits, count) = (bits << length | u64::from(code), count + length);
+                    if count > AT_HAND {
+                        return None;
+                    }
+                }
+            }
+        }
+        Some((bits, count))
+    }
+
     /// A tile's next row of units.
     fn row(
         &self,
-        head: &Head,
+        (head, blank): (&Head, Option<(u64, u32)>),
         tile: &mut Tile,
         Span { kept, all }: Span,
         writer: &mut Writer,
@@ -137,6 +164,15 @@ impl Joiner {
         // What comes from here on is copied as it is.
         let mut from = tile.bits.taken();
         for unit in 0..all {
+            if unit >= kept
+                && let Some((bits, count)) = blank
+            {
+                tile.bits.refill();
+                if tile.bits.word() >> (64 - count) == bits {
+                    tile.bits.take(count);
+                    continue;
+                }
+            }
             for (number, component) in head.components.iter().enumerate() {
                 let (first, others) =
                     self.tables.get(component.first, component.others).ok_or_else(unsupported)?;

@@ -121,7 +121,7 @@ pub(in crate::imaging) struct RowReader {
 }
 
 impl RowReader {
-    /// Replaces what is in `out` by the next rows of pixels, 8 or 16 of them at full scale, and says how many they
+    /// Puts the next rows of pixels behind what is in `out`, 8 or 16 of them at full scale, and says how many they
     /// are. None at the end, and after an error.
     pub(in crate::imaging) fn next_rows(&mut self, out: &mut Vec<u8>) -> Result<Option<u32>, ImagingError> {
         let Layout { window, down, all_rows, .. } = self.layout;
@@ -131,10 +131,12 @@ impl RowReader {
         if self.row >= all_rows || first >= end {
             return Ok(None);
         }
-        out.resize((end - first) as usize * window.width as usize * self.header.colour.channels().count(), 0);
         let row = mem::replace(&mut self.row, all_rows);
         self.prepare(row, first, end)?;
-        self.mix(first, out);
+        let bytes = (end - first) as usize * window.width as usize * self.header.colour.channels().count();
+        let behind = out.len();
+        out.resize(behind + bytes, 0);
+        self.mix(first, &mut out[behind..]);
         self.row = row + 1;
         Ok(Some(end - first))
     }

@@ -102,10 +102,8 @@ fn all_rows(jpeg: Jpeg, scale: Scale) -> Result<RowReader, ImagingError> {
 }
 
 fn collect(mut reader: RowReader) -> Result<(Vec<u8>, Option<Checkpoints>), ImagingError> {
-    let (mut all, mut rows) = (Vec::new(), Vec::new());
-    while reader.next_rows(&mut rows)?.is_some() {
-        all.extend_from_slice(&rows);
-    }
+    let mut all = Vec::new();
+    while reader.next_rows(&mut all)?.is_some() {}
     Ok((all, reader.checkpoints()))
 }
 

@@ -62,25 +62,22 @@ impl Pyramid {
         (u64::from(part.width) * u64::from(part.height) + tile) * self.channels().count() as u64
     }
 
-    /// Part of a level.
+    /// Part of a level: of the one picture of it, if there is one, else put together from tiles.
     pub(super) fn draw(&self, file: &dyn Stored, level: u32, part: Rect) -> Result<Pixels, ImagingError> {
         let (shape, count) = (&self.index.spec.shape, self.channels().count());
+        if shape.has_whole(level) {
+            let (width, height) = shape.size(level);
+            let all = Rect { x: 0, y: 0, width, height };
+            return self.piece(file, (Place::Whole { level }, all), part).map(|(_, pixels)| pixels);
+        }
         let stride = part.width as usize * count;
         let mut data = vec![0; stride * part.height as usize];
         let span = |start: u32, length: u32| start / shape.tile..(start + length).div_ceil(shape.tile);
         for row in span(part.y, part.height) {
             for column in span(part.x, part.width) {
-                let at = shape.rect(level, column, row);
-                let (left, right) = (at.x.max(part.x), (at.x + at.width).min(part.x + part.width));
-                let (top, bottom) = (at.y.max(part.y), (at.y + at.height).min(part.y + part.height));
-                let wanted =
-                    Rect { x: left - at.x, y: top - at.y, width: right - left, height: bottom - top };
-                let jpeg = self.jpeg(file, Place::Tile { level, column, row })?;
-                if (jpeg.size(Scale::Full), jpeg.channels()) != ((at.width, at.height), self.channels()) {
-                    return Err(ImagingError::broken("a tile of the wrong size"));
-                }
-                let tile = decode::jpeg_tile(jpeg, wanted)?;
-                let rows = tile.data().chunks_exact(wanted.width as usize * count);
+                let place = (Place::Tile { level, column, row }, shape.rect(level, column, row));
+                let ((left, top), piece) = self.piece(file, place, part)?;
+                let rows = piece.data().chunks_exact(piece.width() as usize * count);
                 for (y, row) in (top..).zip(rows) {
                     let into = (y - part.y) as usize * stride + (left - part.x) as usize * count;
                     data[into..into + row.len()].copy_from_slice(row);
@@ -88,6 +85,23 @@ impl Pyramid {
             }
         }
         Pixels::new(part.width, part.height, self.channels(), data)
+    }
+
+    /// What a stored picture, which lies `at` this place of its level, has of a part of it; and where that begins.
+    fn piece(
+        &self,
+        file: &dyn Stored,
+        (place, at): (Place, Rect),
+        part: Rect,
+    ) -> Result<((u32, u32), Pixels), ImagingError> {
+        let (left, right) = (at.x.max(part.x), (at.x + at.width).min(part.x + part.width));
+        let (top, bottom) = (at.y.max(part.y), (at.y + at.height).min(part.y + part.height));
+        let wanted = Rect { x: left - at.x, y: top - at.y, width: right - left, height: bottom - top };
+        let jpeg = self.jpeg(file, place)?;
+        if (jpeg.size(Scale::Full), jpeg.channels()) != ((at.width, at.height), self.channels()) {
+            return Err(ImagingError::broken("a tile of the wrong size"));
+        }
+        Ok(((left, top), decode::jpeg_tile(jpeg, wanted)?))
     }
 
     fn jpeg(&self, file: &dyn Stored, place: Place) -> Result<Jpeg, ImagingError> {
