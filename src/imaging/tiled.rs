@@ -321,6 +321,7 @@ impl Lift {
         let mut file = Vec::with_capacity(before.len() + own[0].len());
         file.extend_from_slice(before);
         file.extend_from_slice(own[0]);
+        self.check(shared::own(&file))?;
         if let Way::Upper(width, height) = self.way {
             jpeg::resize(&mut file[before.len()..], (width, height))?;
         }
@@ -331,10 +332,17 @@ impl Lift {
     /// left to the decoder, which knows what is wrong with it.
     fn own<'a>(&self, tile: &'a [u8]) -> Result<&'a [u8], ImagingError> {
         let own = shared::own(tile);
-        let size = jpeg::size(own).map(|(width, height)| (width.into(), height.into()));
-        if shared::is_whole(tile) && size == Some((self.side, self.side)) {
-            return Ok(own);
-        }
-        Err(ImagingError::unsupported("a tile that is no JPEG of its size"))
+        self.check(own)?;
+        if shared::is_whole(tile) { Ok(own) } else { Err(otherwise()) }
     }
+
+    /// An error unless segments lead to a frame that is as large as a tile.
+    fn check(&self, segments: &[u8]) -> Result<(), ImagingError> {
+        let size = jpeg::size(segments).map(|(width, height)| (width.into(), height.into()));
+        if size == Some((self.side, self.side)) { Ok(()) } else { Err(otherwise()) }
+    }
+}
+
+fn otherwise() -> ImagingError {
+    ImagingError::unsupported("a tile that is no JPEG of its size")
 }

@@ -244,3 +244,12 @@ fn a_colour_box_that_is_too_short_is_refused() {
         assert_eq!(told, format!("the master is broken: a box `colr` of {body} bytes"));
     }
 }
+
+#[test]
+fn a_palette_of_too_many_bits_is_refused() {
+    let mut file = fixture("palette.jp2");
+    let at = file.windows(4).position(|kind| kind == b"pclr").unwrap();
+    file[at + 7] = 0xff;
+    let told = header_of(&file).unwrap_err().to_string();
+    assert_eq!(told, "a palette with samples of 255 bits is not supported");
+}

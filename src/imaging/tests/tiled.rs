@@ -87,6 +87,11 @@ fn a_tile_that_is_not_as_it_should_be_is_drawn() {
         }
         assert!(matches!(lift.finish(&[tile, tile]), Err(ImagingError::Broken(_))));
     }
+    // Cut within a table.
+    let spoiled = changed(&file, 0, JPEG_TABLES, Some(100), None);
+    let lift = self::tiled(&spoiled).unwrap().find(&job(&header, crop, (side, side))).unwrap();
+    let told = lift.finish(&tiles_of(&file, &lift));
+    assert!(matches!(told, Err(ImagingError::Unsupported { .. })), "what all tiles share is damaged");
 }
 
 /// Writes something else into an entry of a directory: behind its tag and type come a count and a place.

@@ -92,7 +92,7 @@ impl Palette {
             return Err(ImagingError::unsupported(format!("a palette of {columns} columns")).into());
         }
         let told = parts.slice(body.start + 3, columns.into())?;
-        let bits: Vec<u8> = told.iter().map(|bits| bits + 1).collect();
+        let bits: Vec<u8> = told.iter().map(|bits| bits.saturating_add(1)).collect();
         if let Some(bits) = bits.iter().find(|bits| !(1..=16).contains(*bits)) {
             return Err(ImagingError::unsupported(format!("a palette with samples of {bits} bits")).into());
         }
