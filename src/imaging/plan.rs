@@ -52,10 +52,6 @@ pub(super) fn plan(offer: &Offer, crop: Rect, output: (u32, u32)) -> Plan {
     };
     let ratio =
         |size: (u32, u32)| (f64::from(size.0) / f64::from(full.0), f64::from(size.1) / f64::from(full.1));
-    // Sides of levels are rounded: what is short by less than a pixel of its own over its whole side is not short.
-    let reaches = |level: u32, whole: u32, crop: u32, output: u32| {
-        (u64::from(level) + 1) * u64::from(crop) > u64::from(output) * u64::from(whole)
-    };
     let reaches = |(width, height): (u32, u32)| {
         reaches(width, full.0, crop.width, output.0) && reaches(height, full.1, crop.height, output.1)
     };
@@ -77,6 +73,15 @@ pub(super) fn plan(offer: &Offer, crop: Rect, output: (u32, u32)) -> Plan {
     };
     let read = exact.cover(size, exact.margin(output));
     Plan { level, shrink, size, read, exact, output }
+}
+
+/// Whether a side of a level has enough pixels for a part of the whole one. A half that was rounded down is as good as
+/// one that was rounded up.
+fn reaches(level: u32, whole: u32, crop: u32, output: u32) -> bool {
+    let factor = (whole / level).checked_ilog2().map_or(1, |power| 1 << power);
+    let is_half = whole / factor == level;
+    let has = u64::from(level) * u64::from(crop) >= u64::from(output) * u64::from(whole);
+    has || is_half && output <= crop.div_ceil(factor)
 }
 
 impl Exact {
@@ -175,6 +180,7 @@ mod tests {
                 rect(1011, 1011, 537, 537),
             ),
             ("and again", &odd, rect(2048, 2048, 2048, 2048), (512, 512), (2, 1), rect(499, 499, 537, 537)),
+            ("rounded up", &odd, rect(0, 0, 7813, 6251), (3907, 3126), (1, 1), rect(0, 0, 3906, 3125)),
             ("too far", &odd, rect(2048, 2048, 1024, 1024), (513, 512), (0, 1), rect(2036, 2036, 1048, 1048)),
         ];
         for (name, offer, crop, output, (level, shrink), read) in cases {

@@ -47,18 +47,26 @@ fn job(header: &Header, side: u32) -> Job {
     }
 }
 
+/// What is put together of a file's own tiles is a JPEG of the size that was asked for.
 fn lend(bytes: &[u8], header: &Header) {
     let Some(side) = header.tile() else { return };
     let Ok(Some(tiled)) = Tiled::of(&mut Cursor::new(bytes), header, side) else { return };
+    assert!(tiled.weight() <= Tiled::cost(header), "tables take more than is counted for them");
     // One tile, a part of one, and several at once.
     for side in [side, side / 2 + 1, side * 2, side * 3 - 7] {
-        let Some(lift) = tiled.find(&job(header, side)) else { continue };
+        let job = job(header, side);
+        let Some(lift) = tiled.find(&job) else { continue };
         let from = |at: u64| usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
         let cut = |range: Range<u64>| {
             let bytes = from(range.start);
             &bytes[..bytes.len().min((range.end - range.start) as usize)]
         };
-        let _ = lift.finish(&lift.ranges().map(cut).collect::<Vec<_>>());
+        let Ok(file) = lift.finish(&lift.ranges().map(cut).collect::<Vec<_>>()) else { continue };
+        let told = imaging::header(&mut Cursor::new(&file), &LIMITS).expect("it begins as a JPEG does");
+        assert_eq!((told.width, told.height), (job.width, job.height), "another size than was asked for");
+        // What lies in the tiles may be damaged.
+        let hints = Hints::new(&told);
+        let _ = imaging::render(Box::new(Cursor::new(file)), &told, &job, &LIMITS, &hints);
     }
 }
 
