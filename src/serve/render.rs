@@ -162,6 +162,8 @@ impl Render {
                 let tiles = self.pyramids.need(grant).await?;
                 return Ok(self.redraw(grant, tiles).await.unwrap_or(drawn));
             }
+            // It may have changed since it was opened.
+            Err(ImagingError::Broken(_)) => self.lending.close_one(grant),
             Err(_) => {}
         }
         Ok(drawn)

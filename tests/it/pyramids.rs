@@ -191,6 +191,22 @@ async fn a_master_that_is_a_pyramid_lends_its_tiles() {
     assert_eq!(counts.of(PYRAMIDS), 0);
 }
 
+/// What was drawn while somebody wrote into the file is no picture of anything.
+#[tokio::test]
+async fn a_lent_master_that_is_written_into_is_a_problem_and_nothing_is_kept() {
+    let masters = Masters::with([("a.tif", fixture("pyramid-jpeg-edges.tif"))]);
+    let gateway = TestGateway::start(&masters.source("maps", "")).await;
+    gateway.image("/iiif/3/image/maps/a.tif/0,0,64,64/64,64/0/default.jpg").await;
+    masters.put("a.tif", fixture("pyramid-jpeg-big.tif"));
+    let off_the_grid = "/iiif/3/image/maps/a.tif/3,3,50,50/50,50/0/default.jpg";
+    let kept = || files_below(&gateway.cache().join("answers")).len();
+    let before = kept();
+    assert_eq!(gateway.get(off_the_grid).await.status(), StatusCode::BAD_GATEWAY);
+    assert_eq!(kept(), before);
+    gateway.a_moment();
+    assert_eq!(gateway.image(off_the_grid).await.width, 50);
+}
+
 /// Tiles without smaller levels are no pyramid: it gets one.
 #[tokio::test]
 async fn a_master_in_tiles_without_halves_gets_a_pyramid() {

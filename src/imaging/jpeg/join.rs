@@ -310,15 +310,17 @@ pub(in crate::imaging) fn size(segments: &[u8]) -> Option<(u16, u16)> {
     Some((u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0])))
 }
 
-/// Where a sequential frame tells its size, in four bytes.
+/// Where a sequential frame tells its size, in four bytes, if whole segments lead from there to a scan.
 fn sides(segments: &[u8]) -> Option<usize> {
-    let mut at = 0;
+    let (mut at, mut sides) = (0, None);
     while let Some((marker, body, _)) = segments.get(at..).and_then(segment) {
         match marker {
-            0xc0 | 0xc1 => return (body.len() >= 5).then_some(at + 5),
-            0xda => return None,
-            _ => at += 4 + body.len(),
+            0xc0 | 0xc1 if sides.is_some() || body.len() < 5 => return None,
+            0xc0 | 0xc1 => sides = Some(at + 5),
+            0xda => return sides,
+            _ => {}
         }
+        at += 4 + body.len();
     }
     None
 }
