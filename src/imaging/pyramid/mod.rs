@@ -93,6 +93,6 @@ pub fn admit_redrawing(pyramid: &Pyramid, job: &Job, limits: &Limits) -> Result<
     let plan = pipeline::plan_for(&pyramid.offer(), Orientation::default(), job)?;
     let size = (plan.read.width, plan.read.height);
     let scaling = scale::cost(pyramid.channels(), size, plan.exact, plan.output);
-    let reading = pyramid.cost(plan.read).max(scaling);
+    let reading = pyramid.cost(plan.shrink.trailing_zeros(), plan.read).max(scaling);
     pipeline::admit_costs(reading, pyramid.channels(), job, limits)
 }

@@ -57,18 +57,27 @@ impl Pyramid {
     }
 
     /// Bytes that [`Self::draw`] holds at most.
-    pub(super) fn cost(&self, part: Rect) -> u64 {
+    pub(super) fn cost(&self, level: u32, part: Rect) -> u64 {
         let tile = u64::from(self.index.spec.shape.tile).pow(2) * 2;
-        (u64::from(part.width) * u64::from(part.height) + tile) * self.channels().count() as u64
+        let file = self.whole(level, part).map_or(0, |place| {
+            let Range { start, end } = self.index.get(self.index.spec.shape.number(place));
+            end - start
+        });
+        (u64::from(part.width) * u64::from(part.height) + tile) * self.channels().count() as u64 + file
     }
 
-    /// Part of a level: of the one picture of it, if there is one, else put together from tiles.
+    /// The picture of a whole level, if that is what is wanted: of a part, less is decoded from tiles.
+    fn whole(&self, level: u32, part: Rect) -> Option<Place> {
+        let shape = &self.index.spec.shape;
+        let is_all = (part.width, part.height) == shape.size(level);
+        (is_all && shape.has_whole(level)).then_some(Place::Whole { level })
+    }
+
+    /// Part of a level: of the one picture of it, or put together from tiles.
     pub(super) fn draw(&self, file: &dyn Stored, level: u32, part: Rect) -> Result<Pixels, ImagingError> {
         let (shape, count) = (&self.index.spec.shape, self.channels().count());
-        if shape.has_whole(level) {
-            let (width, height) = shape.size(level);
-            let all = Rect { x: 0, y: 0, width, height };
-            return self.piece(file, (Place::Whole { level }, all), part).map(|(_, pixels)| pixels);
+        if let Some(place) = self.whole(level, part) {
+            return self.piece(file, (place, part), part).map(|(_, pixels)| pixels);
         }
         let stride = part.width as usize * count;
         let mut data = vec![0; stride * part.height as usize];

@@ -101,7 +101,7 @@ fn scaled_parts_are_those_of_the_whole() {
         let both = |draw: &dyn Fn(&Job) -> Vec<u8>| (pixels(&draw(&part)), pixels(&draw(&small)).cut(place));
         for (kind, master) in [("png", &png), ("tif", &tif), ("jpg", &master)] {
             let (part, all) = both(&|job| made(master, job).unwrap());
-            assert_alike(&format!("{kind}, {name}"), &part, &all);
+            assert_alike(&format!("{kind}, {name}"), 1, &part, &all);
         }
         // Off the levels of the pyramid, so that it is scaled.
         let at = |side: u32| side * 6 / 5 / scale;
@@ -109,15 +109,16 @@ fn scaled_parts_are_those_of_the_whole() {
         let part = Job { width: at(crop.width), height: at(crop.height), ..part };
         let place = Rect { x: at(crop.x), y: at(crop.y), width: part.width, height: part.height };
         let draw = |job: &Job| pixels(&pyramid::redraw(&pyramid, &file, job, &Limits::default()).unwrap());
-        assert_alike(&format!("tiles, {name}"), &draw(&part), &draw(&small).cut(place));
+        // A whole level is a JPEG of its own, a part comes from its tiles: they are rounded twice.
+        assert_alike(&format!("tiles, {name}"), 4, &draw(&part), &draw(&small).cut(place));
     }
 }
 
 #[track_caller]
-fn assert_alike(name: &str, a: &Pixels, b: &Pixels) {
+fn assert_alike(name: &str, levels: u8, a: &Pixels, b: &Pixels) {
     assert_eq!((a.width(), a.height(), a.channels()), (b.width(), b.height(), b.channels()), "{name}");
     let most = a.data().iter().zip(b.data()).map(|(a, b)| a.abs_diff(*b)).max();
-    assert!(most <= Some(1), "{name}: {most:?} levels off");
+    assert!(most <= Some(levels), "{name}: {most:?} levels off");
 }
 
 /// All requests that a viewer makes which keeps to the grid.
