@@ -25,7 +25,7 @@ use crate::imaging::{self, Job, Page, can_write};
 use crate::store::Key;
 
 /// Goes up when the same request would give other bytes than before: it invalidates what is cached.
-pub(super) const PIPELINE: &str = "5";
+pub(super) const PIPELINE: &str = "6";
 
 /// Decides, with records and headers at hand.
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@ use super::gate::Grant;
 use super::lending::Lending;
 use super::pyramids::Pyramids;
 use super::render::Derivatives;
+use crate::imaging::ImagingError;
 use crate::store::Memory;
 
 /// All pictures. Cheap to clone.
@@ -53,8 +54,10 @@ impl Pictures {
         if let Some(tiles) = &grant.tiles {
             match tiles.find(&grant.job).await {
                 Some(Ok(bytes)) => return Ok(bytes),
+                // Drawn instead, it would be other bytes under the same tag.
+                Some(Err(ImagingError::Busy)) => return Err(ServeError::Busy),
                 Some(Err(_)) if tiles.are_the_masters() => self.lending.close_one(&grant),
-                Some(Err(error)) => self.pyramids.drop_damaged(&grant, &error.into()).await,
+                Some(Err(error)) => self.pyramids.drop_damaged(&grant, &error).await,
                 None => {}
             }
         }

@@ -109,8 +109,11 @@ impl Render {
             return Ok(None);
         };
         let tiles = fetched.each(lift.ranges());
-        // Whatever is wrong is told by who draws from them.
-        Ok(put_together(&self.pool, lift, tiles).await.ok())
+        match put_together(&self.pool, lift, tiles).await {
+            Err(ImagingError::Busy) => Err(ServeError::Busy),
+            // Whatever is wrong is told by who draws from them.
+            lifted => Ok(lifted.ok()),
+        }
     }
 
     /// Drawn from those parts of a master that it takes, if they are few.
@@ -134,14 +137,17 @@ impl Render {
 
     /// Tiles of a master that had to be fetched for them.
     async fn lend(&self, grant: &Grant) -> Result<Option<Bytes>, ServeError> {
-        if grant.tiles.is_some() || !grant.lends() {
+        if grant.tiles.is_some() || !grant.lends() || self.originals.has(grant) {
             return Ok(None);
         }
         let view = &grant.view;
         // Held while it is looked into: nothing else pushes it out.
         let _fetched = self.originals.open(&view.source, &view.media, &view.version).await?;
         let Some(tiles) = self.lending.get(grant).await else { return Ok(None) };
-        Ok(tiles.find(&grant.job).await.and_then(Result::ok))
+        match tiles.find(&grant.job).await {
+            Some(Err(ImagingError::Busy)) => Err(ServeError::Busy),
+            found => Ok(found.and_then(Result::ok)),
+        }
     }
 
     /// A master that is too large to be drawn from at once is drawn from its tiles, row by row as they are made.

@@ -72,12 +72,12 @@ impl Tiles {
     }
 
     /// The answer as it lies in the file, if it lies there.
-    pub(super) async fn find(&self, job: &Job) -> Option<io::Result<Bytes>> {
+    pub(super) async fn find(&self, job: &Job) -> Option<Result<Bytes, ImagingError>> {
         if let Some(bytes) = self.find_now(job) {
             return Some(Ok(bytes));
         }
         let found = match &self.0 {
-            Kind::Own(pyramid, file) => Some(file.read(pyramid.find(job)?).await),
+            Kind::Own(pyramid, file) => Some(file.read(pyramid.find(job)?).await.map_err(Into::into)),
             Kind::Master(lent) => lent.lift(lent.tiled.find(job)?).await,
         };
         found.inspect(|found| count(found.is_ok()))
@@ -138,12 +138,10 @@ fn count(found: bool) {
 
 impl Lent {
     /// `None` where a tile has to be drawn after all.
-    async fn lift(&self, lift: Lift) -> Option<io::Result<Bytes>> {
+    async fn lift(&self, lift: Lift) -> Option<Result<Bytes, ImagingError>> {
         match self.lifted(lift).await {
-            Ok(file) => Some(Ok(file.into())),
-            Err(ImagingError::Unsupported { .. } | ImagingError::Busy) => None,
-            Err(ImagingError::Read(error)) => Some(Err(error)),
-            Err(error) => Some(Err(io::Error::other(error))),
+            Err(ImagingError::Unsupported { .. }) => None,
+            lifted => Some(lifted.map(Bytes::from)),
         }
     }
 
