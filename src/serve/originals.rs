@@ -1,5 +1,8 @@
 //! The bytes of masters: read in place where they lie on this machine, else fetched once and kept on disk.
 
+mod pieces;
+mod transfer;
+
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -7,33 +10,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tracing::{Instrument, error_span};
 
+use self::pieces::Pieces;
+use self::transfer::Fetch;
 use super::ServeError;
 use super::flight::Flights;
 use super::gate::Grant;
 use super::hints::Learnt;
-use super::metrics;
 use super::ranges::Head;
 use super::remote::{Fetched, Remote, Remotes};
 use super::source::Source;
 use crate::adapter::record::MediaId;
-use crate::adapter::{Abilities, AdapterError, Content, Media};
+use crate::adapter::{Abilities, Content};
 use crate::imaging::{Header, Hints, ImagingError, Limits, Master, Pool};
-use crate::store::{self, Draft, File, Files, Key, Scope, StoreError};
+use crate::store::{self, File, Files, Key, Scope, StoreError};
 
 const KIB: u64 = 1024;
-/// Bytes of a piece of a master in memory.
-const PIECE: usize = 64 << 10;
 /// How long a disk that failed is left alone: each try costs a transfer.
 const REST: Duration = Duration::from_secs(60);
-/// How often a transfer that breaks off is taken up again where it broke off.
-const RESUMES: usize = 3;
 
 /// Masters within reach.
 #[derive(Clone, Debug)]
@@ -256,189 +254,6 @@ fn key(source: &Source, media: &MediaId, version: &str) -> Key {
     source.key("original", media, version)
 }
 
-/// One transfer.
-struct Fetch {
-    originals: Originals,
-    source: Arc<Source>,
-    media: MediaId,
-    key: Key,
-}
-
-/// Why a transfer came to nothing.
-enum Failed {
-    Source(ServeError),
-    Disk(StoreError),
-    /// The memory for masters is full.
-    Memory,
-}
-
-impl Fetch {
-    /// Onto the disk; into memory while the disk takes nothing.
-    async fn run(self) -> Result<Original, ServeError> {
-        if self.originals.has_disk() {
-            match self.fetch(Place::Disk).await {
-                Err(Failed::Disk(error)) => self.originals.rest(&error),
-                other => return other.map_err(|failed| self.told(failed)),
-            }
-        }
-        self.fetch(Place::Memory).await.map_err(|failed| self.told(failed))
-    }
-
-    async fn fetch(&self, place: Place) -> Result<Original, Failed> {
-        let mut target = match place {
-            Place::Disk => Target::Disk(self.originals.files.create(&self.key).await.map_err(Failed::Disk)?),
-            Place::Memory => Target::memory(&self.originals.in_memory),
-        };
-        let media = self.ask(0).await.map_err(|error| self.failed(error))?;
-        let (total, version) = (media.total, media.version.clone());
-        let stream = match media.content {
-            Content::Local(file) => return local(file).await.map_err(Failed::Source),
-            Content::Stream(stream) => stream,
-        };
-        ::metrics::counter!(metrics::ORIGINALS, "source" => self.source.name.clone()).increment(1);
-        self.transfer(stream, &mut target, total, version.as_deref()).await?;
-        target.finish().await
-    }
-
-    /// Copies all bytes. A transfer that breaks off goes on where it was, if the source can do
-    /// that and still has the same file; a master of gigabytes does not start again for a hiccup.
-    async fn transfer(
-        &self,
-        mut stream: BoxStream<'static, Result<Bytes, AdapterError>>,
-        target: &mut Target,
-        total: Option<u64>,
-        version: Option<&str>,
-    ) -> Result<(), Failed> {
-        let (mut received, mut resumes) = (0, 0);
-        loop {
-            let broken = match stream.next().await {
-                Some(Ok(chunk)) => {
-                    received += chunk.len() as u64;
-                    target.append(chunk).await?;
-                    continue;
-                }
-                None if total.is_none_or(|total| received >= total) => return Ok(()),
-                None => return Err(self.short(received)),
-                Some(Err(error)) => error,
-            };
-            resumes += 1;
-            let able = self.source.adapter.abilities().ranges && resumes <= RESUMES && version.is_some();
-            if !able || !broken.is_temporary() {
-                return Err(self.failed(broken));
-            }
-            tracing::debug!(source = %self.source.name, media = %self.media, received, %broken, "a transfer is taken up again");
-            let rest = self.ask(received).await.map_err(|error| self.failed(error))?;
-            stream = match rest.content {
-                Content::Stream(stream) if rest.start == received && rest.version.as_deref() == version => {
-                    stream
-                }
-                _ => return Err(self.failed(broken)),
-            };
-        }
-    }
-
-    async fn ask(&self, from: u64) -> Result<Media, AdapterError> {
-        self.source.adapter.media(&self.media, (from > 0).then_some(from..u64::MAX)).await
-    }
-
-    fn failed(&self, error: AdapterError) -> Failed {
-        Failed::Source(ServeError::from_adapter(&self.source.name, "image", error))
-    }
-
-    fn short(&self, received: u64) -> Failed {
-        let message =
-            format!("file `{}` ended after {received} bytes, fewer than were announced", self.media);
-        Failed::Source(ServeError::BadAnswer { name: self.source.name.clone(), message, found: None })
-    }
-
-    fn told(&self, failed: Failed) -> ServeError {
-        match failed {
-            Failed::Source(error) => error,
-            Failed::Disk(error) => ServeError::internal(error),
-            Failed::Memory => {
-                tracing::debug!(source = %self.source.name, media = %self.media, "no memory is left to hold a master");
-                ServeError::Busy
-            }
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Place {
-    Disk,
-    Memory,
-}
-
-/// Where the bytes of a transfer go.
-enum Target {
-    Disk(Draft),
-    Memory { pieces: Pieces, room: Arc<Semaphore>, held: OwnedSemaphorePermit },
-}
-
-impl Target {
-    fn memory(room: &Arc<Semaphore>) -> Self {
-        let held = Arc::clone(room).try_acquire_many_owned(0).expect("none of it is always there");
-        Self::Memory { pieces: Pieces::default(), room: Arc::clone(room), held }
-    }
-
-    async fn append(&mut self, chunk: Bytes) -> Result<(), Failed> {
-        match self {
-            Self::Disk(draft) => draft.append(chunk).await.map_err(Failed::Disk),
-            Self::Memory { pieces, room, held } => {
-                let more = u32::try_from(pieces.growth(chunk.len()) / KIB).unwrap_or(u32::MAX);
-                let more = Arc::clone(room).try_acquire_many_owned(more);
-                held.merge(more.map_err(|_| Failed::Memory)?);
-                pieces.append(&chunk);
-                Ok(())
-            }
-        }
-    }
-
-    async fn finish(self) -> Result<Original, Failed> {
-        match self {
-            Self::Disk(draft) => draft.commit().await.map(Original::Kept).map_err(Failed::Disk),
-            Self::Memory { pieces, held, .. } => {
-                Ok(Original::Held { pieces: Arc::new(pieces), _room: Arc::new(held) })
-            }
-        }
-    }
-}
-
-/// Bytes in pieces of one size: a single vector that grows would hold up to three times as much as was counted.
-#[derive(Debug, Default)]
-pub(super) struct Pieces {
-    pieces: Vec<Vec<u8>>,
-    length: u64,
-}
-
-impl Pieces {
-    /// Bytes of memory that so many more will take.
-    fn growth(&self, more: usize) -> u64 {
-        let count = (self.length + more as u64).div_ceil(PIECE as u64) - self.pieces.len() as u64;
-        count * PIECE as u64
-    }
-
-    fn append(&mut self, mut bytes: &[u8]) {
-        self.length += bytes.len() as u64;
-        while !bytes.is_empty() {
-            if self.pieces.last().is_none_or(|piece| piece.len() == PIECE) {
-                self.pieces.push(Vec::with_capacity(PIECE));
-            }
-            let Some(piece) = self.pieces.last_mut() else { return };
-            let (now, later) = bytes.split_at(bytes.len().min(PIECE - piece.len()));
-            piece.extend_from_slice(now);
-            bytes = later;
-        }
-    }
-
-    /// Some of the bytes from a place on; none are behind the end.
-    fn from(&self, position: u64) -> &[u8] {
-        let (number, at) = (position / PIECE as u64, (position % PIECE as u64) as usize);
-        let piece = usize::try_from(number).ok().and_then(|number| self.pieces.get(number));
-        piece.and_then(|piece| piece.get(at..)).unwrap_or_default()
-    }
-}
-
 /// A place in a master that others read too: it has a position of its own.
 struct Reader {
     master: Original,
@@ -450,7 +265,7 @@ impl Reader {
         match &self.master {
             Original::Kept(file) => Ok(file.bytes()),
             Original::Local(local) => Ok(local.file.metadata()?.len()),
-            Original::Held { pieces, .. } => Ok(pieces.length),
+            Original::Held { pieces, .. } => Ok(pieces.length()),
         }
     }
 }
@@ -476,31 +291,5 @@ impl Seek for Reader {
         };
         self.position = target.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
         Ok(self.position)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_hold_what_was_counted_and_read_as_one() {
-        let bytes: Vec<u8> = (0..3 * PIECE + 7).map(|at| (at % 251) as u8).collect();
-        let (mut pieces, mut counted) = (Pieces::default(), 0);
-        for chunk in [1, PIECE - 1, 0, 5, 2 * PIECE, 2].iter().scan(0, |at, length| {
-            *at += length;
-            Some(&bytes[*at - length..*at])
-        }) {
-            counted += pieces.growth(chunk.len());
-            pieces.append(chunk);
-        }
-        let held: usize = pieces.pieces.iter().map(Vec::capacity).sum();
-        assert_eq!((pieces.length, held as u64), (bytes.len() as u64, counted));
-        let mut found = Vec::new();
-        while !pieces.from(found.len() as u64).is_empty() {
-            found.extend_from_slice(pieces.from(found.len() as u64));
-        }
-        assert_eq!(found, bytes);
-        assert!(pieces.from(u64::MAX).is_empty());
     }
 }

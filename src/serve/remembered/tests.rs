@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::time::{Instant, sleep};
 
+use super::renew::{PATIENCE, PAUSE, REFUSED, THINKING};
 use super::*;
+use crate::adapter::record::Access;
 use crate::clock::FixedClock;
+use crate::serve::Earlier;
 use crate::serve::source::tests::source;
 use crate::store::Memory;
 
