@@ -63,7 +63,7 @@ pub fn check(header: &Header, tile: u32, limits: &Limits) -> Result<(), ImagingE
     // A JPEG 2000 is coarse before it is fine: of one whose full size is too much, the listed sizes are something.
     let first = (header.kind != Kind::Jp2).then_some((first, first));
     let listed =
-        levels::listed((width, height)).map(|size| (stored, header.orientation.size(size.0, size.1)));
+        levels::listed((width, height), tile).map(|size| (stored, header.orientation.size(size.0, size.1)));
     for ((width, height), output) in listed.chain(first) {
         let plan = plan::plan(&offer, Rect { x: 0, y: 0, width, height }, output);
         let reading = cost_of_reading(&known, &plan);

@@ -94,8 +94,8 @@ impl Tiled {
         Ok(Some(Self { shape, levels, is_pyramid }))
     }
 
-    /// Whether no picture has to be drawn from a level that is twice as fine as it or more: for each factor that
-    /// info.json gives to tiles the file has a level, be it tiled alike or not.
+    /// Whether no tile has to be drawn from a level that is twice as fine as it or more, down to the first level that is
+    /// a single tile: the file has all of these, be they tiled alike or not. Smaller ones are drawn in no time.
     pub fn is_pyramid(&self) -> bool {
         self.is_pyramid
     }

@@ -271,7 +271,7 @@ impl Presenter<'_> {
             (*width).max(*height) <= THUMBNAIL_SIDE && limits.admit((*width).into(), (*height).into())
         };
         // A listed size costs nothing, once there is a pyramid.
-        let size = match levels::listed((width, height)).find(small) {
+        let size = match levels::listed((width, height), THUMBNAIL_SIDE).find(small) {
             Some(size) => size,
             None => {
                 let fitting = fitting.resolve(image::Version::V3, (width, height), &limits).ok()?;

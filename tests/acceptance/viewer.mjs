@@ -1,21 +1,20 @@
 // Does the gateway's output open in a real viewer?  OpenSeadragon in Debian's Chromium, on a
 // page from another origin, opens the first image service of a manifest (3.0 or 2.1).
 //
-// Usage: viewer.mjs GATEWAY_BASE MANIFEST_URL SCREENSHOT.png
+// Usage: viewer.mjs PACKAGE GATEWAY_BASE MANIFEST_URL SCREENSHOT.png
 //
-// The browser is $CHROMIUM, else /usr/bin/chromium.
+// The package is the OpenSeadragon of today, or the one that the viewers built on it bring with them. // The browser is $CHROMIUM, else /usr/bin/chromium.
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 
 import { chromium } from 'playwright-core';
 
-const [base, manifest, screenshot] = process.argv.slice(2);
-if (!screenshot) throw new Error('usage: node viewer.mjs GATEWAY_BASE MANIFEST_URL SCREENSHOT.png');
-
+const [name, base, manifest, screenshot] = process.argv.slice(2);
+if (!screenshot) throw new Error('usage: node viewer.mjs PACKAGE GATEWAY_BASE MANIFEST_URL SCREENSHOT.png');
 
 const modules = path.join(import.meta.dirname, 'node_modules');
-const script = fs.readFileSync(path.join(modules, 'openseadragon/build/openseadragon/openseadragon.min.js'));
+const script = fs.readFileSync(path.join(modules, name, 'build/openseadragon/openseadragon.min.js'));
 // crossOriginPolicy: the browser then refuses tiles without CORS headers, and the page may read
 // pixels back. No animation, no fade: what stands there at the event is final.
 const html = `<!doctype html><link rel="icon" href="data:,"><body style="margin:0">
@@ -56,13 +55,23 @@ try {
       viewer.addOnceHandler('update-viewport', done);
       viewer.forceRedraw();
     });
+    const loaded = () => new Promise((done) => {
+      if (tiled.getFullyLoaded()) return done();
+      const change = ({ fullyLoaded }) => fullyLoaded && (tiled.removeHandler('fully-loaded-change', change), done());
+      tiled.addHandler('fully-loaded-change', change);
+    });
     const levels = [];
-    // Up to the deepest level one by one: a jump would leave out what lies between.
-    for (let level = source.minLevel; level <= source.maxLevel; level++) {
+    // From the largest level that is one tile up to the deepest one by one: a jump would leave out what lies between.
+    for (let level = source.getClosestLevel(); level <= source.maxLevel; level++) {
       viewer.viewport.zoomTo(tiled.imageToViewportZoom(source.getLevelScale(level)), null, true);
       await frame(); // "fully loaded" speaks of the old zoom until a frame has asked for the new tiles
-      await new Promise((done) => tiled.whenFullyLoaded(done));
-      const { x, y } = source.getNumTiles(level);
+      await loaded();
+      const { x, y } = source.getNumTiles(level), scale = source.getLevelScale(level);
+      const tiles = (side, tile) => Math.ceil(Math.ceil(side * scale) / tile);
+      // Sizes that a viewer takes for levels have to be these.
+      if (x !== tiles(source.width, source.getTileWidth(level)) || y !== tiles(source.height, source.getTileHeight(level))) {
+        throw new Error(`level ${level} is thought to have ${x} × ${y} tiles`);
+      }
       levels.push(Array.from({ length: x * y }, (_, n) => source.getTileUrl(level, n % x, Math.floor(n / x))));
     }
     await frame(); // the last tile is painted in the frame after its arrival
@@ -81,7 +90,7 @@ try {
   // A picture that never comes is a fault, not a test that hangs.
   const seen = await Promise.race([look, new Promise((_, fail) => setTimeout(fail, 60_000, new Error('not loaded in 60 s')))]);
   levels = seen.levels;
-  levels.forEach((urls, n) => urls.some((url) => url.startsWith(base) && whole.has(url)) || faults.push(`level ${n}: no tile came from ${base}`));
+  levels.forEach((urls, n) => urls.some((url) => url.startsWith(base) && whole.has(url)) || faults.push(`level ${n} of them: no tile came from ${base}`));
   if (seen.holes || seen.colours < 2) faults.push(`canvas: ${seen.holes} unpainted samples, ${seen.colours} colours`);
   await page.screenshot({ path: screenshot });
 } catch (error) {
@@ -90,5 +99,5 @@ try {
 await browser?.close();
 pages.close();
 const came = levels.map((urls) => `${urls.filter((url) => whole.has(url)).length}/${urls.length}`).join(' ');
-console.log(`${faults.length ? 'FAIL' : 'ok'} ${manifest}: tiles by level ${came || '-'}${faults.map((f) => `; ${f}`).join('')}`);
+console.log(`${faults.length ? 'FAIL' : 'ok'} ${name} ${manifest}: tiles by level ${came || '-'}${faults.map((f) => `; ${f}`).join('')}`);
 process.exit(faults.length ? 1 : 0);

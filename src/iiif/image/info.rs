@@ -97,7 +97,7 @@ impl Info {
     /// Halves of the image, down to a thumbnail, small ones first: those that cost nothing, once there is a pyramid.
     fn sizes(&self) -> Vec<Value> {
         let size = |(width, height): (u32, u32)| json!({ "width": width, "height": height });
-        let offered = levels::listed((self.width, self.height))
+        let offered = levels::listed((self.width, self.height), self.side())
             .filter(|(width, height)| self.limits.admit((*width).into(), (*height).into()));
         let mut sizes: Vec<Value> = offered.map(size).collect();
         if sizes.is_empty() {
@@ -107,13 +107,17 @@ impl Info {
         sizes
     }
 
-    /// Square tiles, at factors up to the one that shows the whole image in a single tile.
+    /// Square tiles, at factors up to that of the smallest size.
     fn tiles(&self) -> Value {
-        let side = self.limits.tile(self.tile);
-        let tiles = self.width.max(self.height).div_ceil(side);
-        let factors: Vec<u64> = (0..=u32::BITS).map(|times| 1_u64 << times).collect();
-        let last = factors.partition_point(|factor| *factor < u64::from(tiles));
-        json!({ "width": side, "scaleFactors": factors[..=last] })
+        let side = self.side();
+        let levels = levels::count((self.width, self.height), side);
+        let factors: Vec<u64> = (0..levels).map(|level| 1 << level).collect();
+        json!({ "width": side, "scaleFactors": factors })
+    }
+
+    /// Of a tile.
+    fn side(&self) -> u32 {
+        self.limits.tile(self.tile)
     }
 
     /// `color` says nothing of an image that has none (*Image API 3.0, 4.4*).
@@ -179,7 +183,7 @@ mod tests {
         height: 4001
         maxArea: 100000000
         sizes: [{"width":188,"height":126},{"width":375,"height":251},{"width":750,"height":501},{"width":1500,"height":1001}]
-        tiles: [{"width":512,"scaleFactors":[1,2,4,8,16]}]
+        tiles: [{"width":512,"scaleFactors":[1,2,4,8,16,32]}]
         preferredFormats: ["jpg"]
         rights: "http://creativecommons.org/licenses/by/4.0/"
         extraQualities: ["color","gray","bitonal"]
@@ -200,7 +204,7 @@ mod tests {
         width: 6000
         height: 4000
         sizes: [{"width":188,"height":125},{"width":375,"height":250},{"width":750,"height":500},{"width":1500,"height":1000}]
-        tiles: [{"width":512,"scaleFactors":[1,2,4,8,16]}]
+        tiles: [{"width":512,"scaleFactors":[1,2,4,8,16,32]}]
         profile: ["http://iiif.io/api/image/2/level2.json",{"maxWidth":3000,"maxHeight":2000,"qualities":["gray"],"formats":["webp","tif","gif"],"supports":["canonicalLinkHeader","mirroring","profileLinkHeader","regionSquare","rotationArbitrary"]}]
         license: "http://rightsstatements.org/vocab/InC/1.0/"
         "#);
@@ -217,7 +221,7 @@ mod tests {
                 200,
                 Limits::default(),
                 json!([[128, 50], [256, 100], [512, 200]]),
-                json!([512, [1]]),
+                json!([512, [1, 2, 4]]),
             ),
             (
                 "one more",
@@ -225,7 +229,7 @@ mod tests {
                 1,
                 Limits::default(),
                 json!([[129, 1], [257, 1], [513, 1]]),
-                json!([512, [1, 2]]),
+                json!([512, [1, 2, 4]]),
             ),
             ("no half fits", 400, 300, small, json!([[50, 38]]), json!([50, [1, 2, 4, 8]])),
         ] {
@@ -276,10 +280,16 @@ mod tests {
                     let request = ImageRequest::parse(version, &parameters(&path)).unwrap();
                     prop_assert!(request.resolve(version, source, &limits).is_ok(), "{}", path);
                 }
+                let factors: Vec<u64> =
+                    document["tiles"][0]["scaleFactors"].as_array().unwrap().iter().map(number).collect();
+                // Some viewers take sizes for levels.
+                for (size, factor) in sizes.iter().zip(factors.iter().rev()).filter(|_| sizes.len() > 1) {
+                    let level = [source.0, source.1].map(|side| u64::from(side).div_ceil(*factor));
+                    prop_assert_eq!([number(&size["width"]), number(&size["height"])], level);
+                }
                 let tile = &document["tiles"][0];
                 prop_assert!(limits.admit(number(&tile["width"]), number(&tile["width"])));
-                let last = number(tile["scaleFactors"].as_array().unwrap().last().unwrap());
-                prop_assert!(number(&tile["width"]) * last >= u64::from(source.0.max(source.1)));
+                prop_assert!(number(&tile["width"]) * factors[factors.len() - 1] >= u64::from(source.0.max(source.1)));
             }
         }
     }

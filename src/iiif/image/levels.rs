@@ -12,10 +12,14 @@ pub fn size((width, height): (u32, u32), level: u32) -> (u32, u32) {
     (side(width), side(height))
 }
 
-/// How many levels there are, the image itself included, down to the smallest size that is listed.
-pub fn count(image: (u32, u32)) -> u32 {
-    let is_large = |level: &u32| longer(size(image, *level)) >= 2 * THUMBNAIL;
-    (0..u32::BITS).find(|level| !is_large(level)).unwrap_or(0) + 1
+/// How many levels there are, the image itself included: down to a single tile, and to the smallest size that is
+/// listed. All of them have tiles.
+pub fn count(image: (u32, u32), tile: u32) -> u32 {
+    let is_last = |level: &u32| {
+        let side = longer(size(image, *level));
+        side < 2 * THUMBNAIL && side <= tile
+    };
+    (0..u32::BITS).find(is_last).unwrap_or(u32::BITS) + 1
 }
 
 /// Whether a level of this size is listed, and so kept in one piece.
@@ -23,9 +27,10 @@ pub fn is_listed(size: (u32, u32)) -> bool {
     longer(size) <= LONGEST
 }
 
-/// The sizes that are listed, large ones first.
-pub fn listed(image: (u32, u32)) -> impl Iterator<Item = (u32, u32)> + Clone {
-    (0..count(image)).map(move |level| size(image, level)).filter(|size| is_listed(*size))
+/// The sizes that are listed, large ones first: without a gap down to the last level that has tiles. Viewers that find as
+/// many sizes as levels, or one less, take them for these (OpenSeadragon from 4.1 on), and else show parts of a picture.
+pub fn listed(image: (u32, u32), tile: u32) -> impl Iterator<Item = (u32, u32)> + Clone {
+    (0..count(image, tile)).map(move |level| size(image, level)).filter(|size| is_listed(*size))
 }
 
 fn longer((width, height): (u32, u32)) -> u32 {
@@ -38,14 +43,16 @@ mod tests {
 
     #[test]
     fn what_is_listed() {
-        for (image, expected) in [
-            ((10_240, 7813), vec![(1280, 977), (640, 489), (320, 245), (160, 123)]),
-            ((2048, 100), vec![(2048, 100), (1024, 50), (512, 25), (256, 13), (128, 7)]),
-            ((150, 199), vec![(150, 199)]),
-            ((1, 1), vec![(1, 1)]),
+        for (image, tile, expected) in [
+            ((10_240, 7813), 512, vec![(1280, 977), (640, 489), (320, 245), (160, 123)]),
+            ((2048, 100), 512, vec![(2048, 100), (1024, 50), (512, 25), (256, 13), (128, 7)]),
+            ((150, 199), 512, vec![(150, 199)]),
+            ((150, 199), 64, vec![(150, 199), (75, 100), (38, 50)]),
+            ((1, 1), 512, vec![(1, 1)]),
         ] {
-            assert_eq!(listed(image).collect::<Vec<_>>(), expected, "{image:?}");
+            assert_eq!(listed(image, tile).collect::<Vec<_>>(), expected, "{image:?} in {tile}");
         }
-        assert_eq!(count((u32::MAX, 1)), 26);
+        assert_eq!(count((u32::MAX, 1), 512), 26);
+        assert_eq!(count((u32::MAX, 1), 1), 33);
     }
 }

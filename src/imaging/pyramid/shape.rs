@@ -51,10 +51,10 @@ pub(in crate::imaging) struct Grid {
 impl Shape {
     /// How many levels there are: down to one tile, and to the smallest size that is listed in info.json.
     pub(in crate::imaging) fn levels(&self) -> u32 {
-        levels::count((self.width, self.height)).max(self.tiled())
+        levels::count((self.width, self.height), self.tile)
     }
 
-    /// How many levels there are down to the first one that is a single tile: those whose factors info.json gives.
+    /// How many levels there are down to the first one that is a single tile: a master's own end there.
     pub(in crate::imaging) fn tiled(&self) -> u32 {
         (0..u32::BITS).find(|level| self.is_one_tile(*level)).unwrap_or(0) + 1
     }
