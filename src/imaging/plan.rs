@@ -85,6 +85,11 @@ fn reaches(level: u32, whole: u32, crop: u32, output: u32) -> bool {
 }
 
 impl Exact {
+    /// All of a picture.
+    pub(super) fn whole((width, height): (u32, u32)) -> Self {
+        Self { x: 0.0, y: 0.0, width: width.into(), height: height.into() }
+    }
+
     /// The whole pixels that the box touches, and so many beside it as there are.
     pub(super) fn cover(self, (width, height): (u32, u32), margin: (u32, u32)) -> Rect {
         let (x, across) = span(self.x, self.width, width, margin.0);

@@ -7,13 +7,12 @@ use crate::adapter::record::{Access, Agent, Canvas, Entry, Image, Leaf, MediaId,
 use crate::iiif::address::{Address, Place};
 use crate::iiif::image;
 use crate::iiif::image::geometry::Limits;
-use crate::iiif::image::levels;
+use crate::iiif::image::levels::THUMBNAIL;
 use crate::iiif::image::quality::{Format, Quality};
 use crate::iiif::image::region::Region;
 use crate::iiif::image::request::ImageRequest;
 use crate::iiif::image::rotation::Rotation;
 use crate::iiif::image::size::Form;
-use crate::iiif::presentation::model::THUMBNAIL_SIDE;
 use crate::iiif::presentation::text::LanguageMap;
 use crate::iiif::presentation::{Version, html, model, v2, v3};
 
@@ -261,23 +260,14 @@ impl Presenter<'_> {
         // What the image itself would answer to this request, so that the address does answer.
         let fitting = ImageRequest {
             region: Region::Full,
-            size: image::size::Size { caret: false, form: Form::Within(THUMBNAIL_SIDE, THUMBNAIL_SIDE) },
+            size: image::size::Size { caret: false, form: Form::Within(THUMBNAIL, THUMBNAIL) },
             rotation: Rotation { mirror: false, degrees: 0.0 },
             quality: Quality::Default,
             format: Format::Jpg,
         };
         let limits = self.limits.of_image((width, height));
-        let small = |(width, height): &(u32, u32)| {
-            (*width).max(*height) <= THUMBNAIL_SIDE && limits.admit((*width).into(), (*height).into())
-        };
-        // A listed size costs nothing, once there is a pyramid.
-        let size = match levels::listed((width, height), THUMBNAIL_SIDE).find(small) {
-            Some(size) => size,
-            None => {
-                let fitting = fitting.resolve(image::Version::V3, (width, height), &limits).ok()?;
-                (fitting.width, fitting.height)
-            }
-        };
+        let fitting = fitting.resolve(image::Version::V3, (width, height), &limits).ok()?;
+        let size = (fitting.width, fitting.height);
         Some(model::Thumbnail { service: self.service(&image.media), size: Some(size) })
     }
 

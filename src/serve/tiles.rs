@@ -77,7 +77,11 @@ impl Tiles {
             return Some(Ok(bytes));
         }
         let found = match &self.0 {
-            Kind::Own(pyramid, file) => Some(file.read(pyramid.find(job)?).await.map_err(Into::into)),
+            Kind::Own(pyramid, file) => {
+                let entry = pyramid.find(job)?;
+                let read = file.read(entry.range()).await.map_err(ImagingError::from);
+                Some(read.and_then(|bytes| entry.check(&bytes).map(|()| bytes)))
+            }
             Kind::Master(lent) => lent.lift(lent.tiled.find(job)?).await,
         };
         found.inspect(|found| count(found.is_ok()))
@@ -87,7 +91,10 @@ impl Tiles {
     fn find_now(&self, job: &Job) -> Option<Bytes> {
         let found = match &self.0 {
             Kind::Own(pyramid, file) => {
-                store::glance(file, &[pyramid.find(job)?], |parts| Bytes::copy_from_slice(parts[0]))
+                let entry = pyramid.find(job)?;
+                let whole =
+                    |parts: &[&[u8]]| entry.check(parts[0]).is_ok().then(|| Bytes::copy_from_slice(parts[0]));
+                store::glance(file, &[entry.range()], whole).flatten()
             }
             Kind::Master(lent) => lent.lift_now(&lent.tiled.find(job)?),
         };

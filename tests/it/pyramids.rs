@@ -93,24 +93,27 @@ async fn a_pyramid_is_found_again_after_a_restart() {
     assert_eq!((counts.of(RENDERS), counts.of(PYRAMIDS)), (1, 1));
 }
 
+/// In its index, or in its first tile, which is the one that is asked for.
 #[tokio::test]
 async fn a_damaged_pyramid_is_dropped_and_made_again() {
-    let counts = Counts::start();
-    let (_masters, gateway) = map().await;
-    gateway.image(&tile("full", "300,")).await;
-    made(&counts, 1).await;
-    let files = files_below(&gateway.cache().join("pyramids"));
-    let [file] = &files[..] else { panic!("{files:?}") };
-    let mut bytes = fs::read(file).unwrap();
-    let end = bytes.len() - 100;
-    bytes[end] ^= 1;
-    fs::write(file, &bytes).unwrap();
-    let gateway = gateway.restart().await;
-    while gateway.get("/ready").await.status() != StatusCode::OK {}
-    gateway.image(&tile("0,0,512,512", "512,512")).await;
-    made(&counts, 2).await;
-    gateway.image(&tile("512,0,512,512", "512,512")).await;
-    assert_eq!(counts.of(RENDERS), 2, "drawn from the master once more, then looked up");
+    for place in [|length: usize| length - 100, |_| 400] {
+        let counts = Counts::start();
+        let (_masters, gateway) = map().await;
+        gateway.image(&tile("full", "300,")).await;
+        made(&counts, 1).await;
+        let files = files_below(&gateway.cache().join("pyramids"));
+        let [file] = &files[..] else { panic!("{files:?}") };
+        let mut bytes = fs::read(file).unwrap();
+        let at = place(bytes.len());
+        bytes[at] ^= 1;
+        fs::write(file, &bytes).unwrap();
+        let gateway = gateway.restart().await;
+        while gateway.get("/ready").await.status() != StatusCode::OK {}
+        gateway.image(&tile("0,0,512,512", "512,512")).await;
+        made(&counts, 2).await;
+        gateway.image(&tile("512,0,512,512", "512,512")).await;
+        assert_eq!(counts.of(RENDERS), 2, "drawn from the master once more, then looked up: byte {at}");
+    }
 }
 
 /// Too many files are open, or the disk is away for a moment: here its file is a link that leads to itself.

@@ -1,10 +1,16 @@
-//! An image and its halves: the sizes that info.json lists, and that a pyramid keeps.
+//! An image and its halves, and its thumbnail: the sizes that a pyramid keeps.
+
+use super::limits::fit_box;
 
 /// The longest side of a size that is listed: larger ones are asked for in tiles.
 const LONGEST: u32 = 2048;
 
 /// Sizes are halved until the longer side is less than twice this.
-const THUMBNAIL: u32 = 100;
+const SMALLEST: u32 = 100;
+
+/// Thumbnails fit into a square of so many pixels each way: sharp in the lists of today's viewers, and what aggregators
+/// ask for at least.
+pub const THUMBNAIL: u32 = 400;
 
 /// The image divided by 2ⁿ, both sides rounded up.
 pub fn size((width, height): (u32, u32), level: u32) -> (u32, u32) {
@@ -17,7 +23,7 @@ pub fn size((width, height): (u32, u32), level: u32) -> (u32, u32) {
 pub fn count(image: (u32, u32), tile: u32) -> u32 {
     let is_last = |level: &u32| {
         let side = longer(size(image, *level));
-        side < 2 * THUMBNAIL && side <= tile
+        side < 2 * SMALLEST && side <= tile
     };
     (0..u32::BITS).find(is_last).unwrap_or(u32::BITS) + 1
 }
@@ -31,6 +37,11 @@ pub fn is_listed(size: (u32, u32)) -> bool {
 /// many sizes as levels, or one less, take them for these (OpenSeadragon from 4.1 on), and else show parts of a picture.
 pub fn listed(image: (u32, u32), tile: u32) -> impl Iterator<Item = (u32, u32)> + Clone {
     (0..count(image, tile)).map(move |level| size(image, level)).filter(|size| is_listed(*size))
+}
+
+/// The size of the thumbnail, `!400,400`, of an image that is larger. It is not listed: sizes are levels.
+pub fn thumbnail(image: (u32, u32)) -> Option<(u32, u32)> {
+    (longer(image) > THUMBNAIL).then(|| fit_box(image, (THUMBNAIL, THUMBNAIL)))
 }
 
 fn longer((width, height): (u32, u32)) -> u32 {
@@ -52,6 +63,8 @@ mod tests {
         ] {
             assert_eq!(listed(image, tile).collect::<Vec<_>>(), expected, "{image:?} in {tile}");
         }
+        assert_eq!(thumbnail((10_240, 7813)), Some((400, 305)));
+        assert_eq!(thumbnail((400, 399)), None);
         assert_eq!(count((u32::MAX, 1), 512), 26);
         assert_eq!(count((u32::MAX, 1), 1), 33);
     }

@@ -128,7 +128,7 @@ pub(super) fn derived(side: u32, exact: u32, of: u32) -> u64 {
 }
 
 /// The largest size of this shape within a box: one side is the box's, the other rounded.
-fn fit_box((width, height): (u32, u32), (widest, highest): (u32, u32)) -> (u32, u32) {
+pub(super) fn fit_box((width, height): (u32, u32), (widest, highest): (u32, u32)) -> (u32, u32) {
     // Half up towards a whole number that it does not exceed: the rounded side stays in the box.
     let fits = |side: u64| u32::try_from(side).unwrap_or(u32::MAX);
     match u64::from(widest) * u64::from(height) <= u64::from(highest) * u64::from(width) {

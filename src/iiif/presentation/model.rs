@@ -88,12 +88,9 @@ pub struct Thumbnail {
     /// The image that it is made of.
     pub service: ImageService,
     /// Width and height in pixels; where the image's size is not known, it fits into
-    /// [`THUMBNAIL_SIDE`] squared.
+    /// [`THUMBNAIL`](crate::iiif::image::levels::THUMBNAIL) squared.
     pub size: Option<(u32, u32)>,
 }
-
-/// Thumbnails fit into a box of so many pixels each way: sharp in the lists of today's viewers.
-pub const THUMBNAIL_SIDE: u32 = 400;
 
 /// A list of objects and of further collections.
 #[derive(Clone, Debug, Default)]

@@ -9,9 +9,10 @@ use super::document::{Document, each};
 use super::html::html_for_2;
 use super::model::{
     Annotation, Body, Canvas, Collection, Description, Entry, Image, ImageService, Kind, Link, Manifest,
-    Paging, Reference, THUMBNAIL_SIDE, Thumbnail,
+    Paging, Reference, Thumbnail,
 };
 use super::text::LanguageMap;
+use crate::iiif::image::levels::THUMBNAIL;
 
 /// What makes a document one of 2.1; also the profile of its media type.
 pub const CONTEXT: &str = "http://iiif.io/api/presentation/2/context.json";
@@ -131,7 +132,7 @@ fn write_image(image: &Image) -> Document {
 fn write_thumbnail(thumbnail: &Thumbnail) -> Document {
     let size = match thumbnail.size {
         Some((width, _)) => format!("{width},"),
-        None => format!("!{THUMBNAIL_SIDE},{THUMBNAIL_SIDE}"),
+        None => format!("!{THUMBNAIL},{THUMBNAIL}"),
     };
     Document::default()
         .with("@id", format!("{}/full/{size}/0/default.jpg", thumbnail.service.v2))

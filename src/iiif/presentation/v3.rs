@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::document::{Document, each};
 use super::model::{
     Agent, Annotation, AnnotationPage, Body, Canvas, Collection, Description, Entry, Image, ImageService,
-    Kind, Link, Manifest, Reference, THUMBNAIL_SIDE, Thumbnail,
+    Kind, Link, Manifest, Reference, Thumbnail,
 };
+use crate::iiif::image::levels::THUMBNAIL;
 
 /// What makes a document one of 3.0; also the profile of its media type.
 pub const CONTEXT: &str = "http://iiif.io/api/presentation/3/context.json";
@@ -105,7 +106,7 @@ fn write_thumbnail(thumbnail: &Thumbnail) -> Document {
     let (width, height) = size.unzip();
     let size = match size {
         Some((width, height)) => format!("{width},{height}"),
-        None => format!("!{THUMBNAIL_SIDE},{THUMBNAIL_SIDE}"),
+        None => format!("!{THUMBNAIL},{THUMBNAIL}"),
     };
     Document::default()
         .with("id", format!("{}/full/{size}/0/default.jpg", service.v3))

@@ -15,6 +15,8 @@ use crate::imaging::ImagingError;
 use crate::imaging::encode::jpeg;
 use crate::imaging::orient::Orientation;
 use crate::imaging::pixels::{Channels, Pixels};
+use crate::imaging::plan::Exact;
+use crate::imaging::scale;
 
 /// Takes rows, writes tiles.
 pub(super) struct Builder<'a> {
@@ -34,6 +36,7 @@ struct Level {
     width: usize,
     height: u32,
     band: Band,
+    /// All its rows, where they are written in one piece or the thumbnail is made of them.
     whole: Option<Vec<u8>>,
     /// A row that waits for its partner, or nothing.
     waiting: Vec<u8>,
@@ -47,12 +50,25 @@ pub(super) fn cost(shape: &Shape, orientation: Orientation, channels: Channels) 
     let held = |level| {
         let (width, height) = laid.size(level);
         let rows = laid.tile.min(height) + 2;
-        let whole = if laid.has_whole(level) { u64::from(height) } else { 0 };
+        let whole = if is_held(&laid, level) { u64::from(height) } else { 0 };
         u64::from(width) * (u64::from(rows) + whole)
     };
     let tile = u64::from(shape.tile).pow(2) * 4;
     let held: u64 = (0..laid.levels()).map(held).sum();
-    (held + tile) * channels.count() as u64
+    (held + tile) * channels.count() as u64 + cost_of_thumbnail(&laid, channels)
+}
+
+fn cost_of_thumbnail(laid: &Shape, channels: Channels) -> u64 {
+    let made = laid.thumbnail_level().zip(laid.thumbnail());
+    made.map_or(0, |(level, output)| {
+        let size = laid.size(level);
+        scale::cost(channels.opaque(), size, Exact::whole(size), output)
+    })
+}
+
+/// Whether all rows of a level are held.
+fn is_held(laid: &Shape, level: u32) -> bool {
+    laid.has_whole(level) || laid.thumbnail_level() == Some(level)
 }
 
 /// The shape as its rows come: rows and columns not yet changed.
@@ -110,10 +126,17 @@ impl<'a> Builder<'a> {
         if self.taken != self.levels[0].height {
             return Err(ImagingError::broken("rows are missing"));
         }
-        for level in 0..self.levels.len() {
-            if let Some(data) = self.levels[level].whole.take() {
-                let size = (self.levels[level].width as u32, self.levels[level].height);
-                self.write(Place::Whole { level: level as u32 }, size, &data)?;
+        let laid = laid(&self.index.spec.shape, self.orientation);
+        for level in 0..laid.levels() {
+            let Some(data) = self.levels[level as usize].whole.take() else { continue };
+            if laid.has_whole(level) {
+                self.write(Place::Whole { level }, laid.size(level), &data)?;
+            }
+            if let Some(size) = laid.thumbnail().filter(|_| laid.thumbnail_level() == Some(level)) {
+                let (width, height) = laid.size(level);
+                let picture = Pixels::new(width, height, self.channels, data)?;
+                let thumbnail = scale::scale(picture, Exact::whole((width, height)), size)?;
+                self.write(Place::Thumbnail, size, thumbnail.data())?;
             }
         }
         self.sink.write_all(&self.index.write())?;
@@ -182,7 +205,7 @@ impl<'a> Builder<'a> {
             jpeg::encode(picture.data(), (picture.width(), picture.height()), channels, quality)?
         };
         self.sink.write_all(&bytes)?;
-        self.index.set(self.index.spec.shape.number(place), self.written, bytes.len())?;
+        self.index.set(self.index.spec.shape.number(place), self.written, &bytes)?;
         self.written += bytes.len() as u64;
         Ok(())
     }
@@ -193,7 +216,7 @@ impl Level {
         let (width, height) = shape.size(level);
         let (width, count) = (width as usize, channels.count());
         let rows = shape.tile.min(height) as usize;
-        let whole = shape.has_whole(level).then(|| vec![0; width * count * height as usize]);
+        let whole = is_held(shape, level).then(|| vec![0; width * count * height as usize]);
         let band = Band::new(width * count, rows, shape.tile as usize * count);
         Self { width, height, band, whole, waiting: Vec::new(), reduced: Vec::new() }
     }

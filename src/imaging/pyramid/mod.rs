@@ -19,9 +19,9 @@ mod build;
 mod index;
 mod read;
 mod shape;
-pub use index::Spec;
 #[cfg(fuzzing)]
 pub use index::fuzz;
+pub use index::{Entry, Spec};
 pub use read::Pyramid;
 pub(super) use shape::Grid;
 pub use shape::{Shape, Side};

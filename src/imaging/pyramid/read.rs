@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 
 use super::Stored;
-use super::index::{Index, Spec};
+use super::index::{Entry, Index, Spec};
 use super::shape::Place;
 use crate::iiif::image::geometry::Rect;
 use crate::imaging::decode;
@@ -36,7 +36,7 @@ impl Pyramid {
     }
 
     /// Where the answer lies in the file, if it is there as it was asked for.
-    pub fn find(&self, job: &Job) -> Option<Range<u64>> {
+    pub fn find(&self, job: &Job) -> Option<Entry> {
         let Spec { shape, quality, .. } = &self.index.spec;
         let plain = job.is_plain() && job.jpeg_quality == *quality;
         let place = shape.find(job.crop, (job.width, job.height)).filter(|_| plain)?;
@@ -60,7 +60,7 @@ impl Pyramid {
     pub(super) fn cost(&self, level: u32, part: Rect) -> u64 {
         let tile = u64::from(self.index.spec.shape.tile).pow(2) * 2;
         let file = self.whole(level, part).map_or(0, |place| {
-            let Range { start, end } = self.index.get(self.index.spec.shape.number(place));
+            let Range { start, end } = self.index.get(self.index.spec.shape.number(place)).range();
             end - start
         });
         (u64::from(part.width) * u64::from(part.height) + tile) * self.channels().count() as u64 + file
@@ -114,9 +114,11 @@ impl Pyramid {
     }
 
     fn jpeg(&self, file: &dyn Stored, place: Place) -> Result<Jpeg, ImagingError> {
-        let Range { start, end } = self.index.get(self.index.spec.shape.number(place));
+        let entry = self.index.get(self.index.spec.shape.number(place));
+        let Range { start, end } = entry.range();
         let mut bytes = vec![0; (end - start) as usize];
         file.read_exact_at(&mut bytes, start)?;
+        entry.check(&bytes)?;
         Jpeg::of(bytes)
     }
 }

@@ -36,6 +36,8 @@ pub(in crate::imaging) enum Place {
     Whole {
         level: u32,
     },
+    /// The picture as lists of pictures show it, where no level has that size.
+    Thumbnail,
 }
 
 /// Tiles of a level that lie beside and below each other.
@@ -97,6 +99,21 @@ impl Shape {
         !self.is_one_tile(level) && levels::is_listed(self.size(level))
     }
 
+    /// The size of the thumbnail, where no level has it.
+    pub(super) fn thumbnail(&self) -> Option<(u32, u32)> {
+        let size = levels::thumbnail((self.width, self.height))?;
+        (0..self.levels()).all(|level| self.size(level) != size).then_some(size)
+    }
+
+    /// The level that the thumbnail is made of: the smallest one that is larger.
+    pub(super) fn thumbnail_level(&self) -> Option<u32> {
+        let (width, height) = self.thumbnail()?;
+        (0..self.levels()).rev().find(|level| {
+            let size = self.size(*level);
+            size.0 >= width && size.1 >= height
+        })
+    }
+
     fn is_one_tile(&self, level: u32) -> bool {
         let (width, height) = self.size(level);
         width.max(height) <= self.tile
@@ -104,16 +121,17 @@ impl Shape {
 
     /// How many pictures the pyramid holds; the largest number where that is more than can be counted.
     pub(super) fn count(&self) -> usize {
-        self.first(self.levels())
+        self.first(self.levels()).saturating_add(self.thumbnail().is_some().into())
     }
 
-    /// Which one of them this is: level by level, the whole one last.
+    /// Which one of them this is: level by level, the whole one last; behind all of them the thumbnail.
     pub(super) fn number(&self, place: Place) -> usize {
         match place {
             Place::Tile { level, column, row } => {
                 self.first(level) + row as usize * self.grid(level).0 as usize + column as usize
             }
             Place::Whole { level } => self.first(level + 1) - 1,
+            Place::Thumbnail => self.first(self.levels()),
         }
     }
 
@@ -127,7 +145,15 @@ impl Shape {
 
     /// The picture that answers for a box of the whole picture at a given size, pixel for pixel.
     pub(in crate::imaging) fn find(&self, crop: Rect, output: (u32, u32)) -> Option<Place> {
-        (0..self.levels()).find_map(|level| self.find_at(level, crop, output))
+        let of_levels = (0..self.levels()).find_map(|level| self.find_at(level, crop, output));
+        of_levels.or_else(|| {
+            let is_thumbnail = crop == self.everything() && self.thumbnail() == Some(output);
+            is_thumbnail.then_some(Place::Thumbnail)
+        })
+    }
+
+    fn everything(&self) -> Rect {
+        Rect { x: 0, y: 0, width: self.width, height: self.height }
     }
 
     /// The size of the picture that stands ready where one side is wanted, and the other as it follows: the standard
@@ -162,8 +188,7 @@ impl Shape {
     }
 
     fn find_at(&self, level: u32, crop: Rect, output: (u32, u32)) -> Option<Place> {
-        let everything = Rect { x: 0, y: 0, width: self.width, height: self.height };
-        if crop == everything && output == self.size(level) && self.has_whole(level) {
+        if crop == self.everything() && output == self.size(level) && self.has_whole(level) {
             return Some(Place::Whole { level });
         }
         let side = u64::from(self.tile) << level;
@@ -259,6 +284,12 @@ mod tests {
                     let number = shape.number(Place::Whole { level });
                     prop_assert!(!std::mem::replace(&mut numbers[number], true));
                 }
+            }
+            if let Some(size) = shape.thumbnail() {
+                prop_assert!(!std::mem::replace(&mut numbers[shape.number(Place::Thumbnail)], true));
+                prop_assert_eq!(shape.find(shape.everything(), size), Some(Place::Thumbnail));
+                let (width, height) = shape.size(shape.thumbnail_level().unwrap());
+                prop_assert!(width >= size.0 && height >= size.1 && width.max(height) < 800);
             }
             prop_assert!(numbers.iter().all(|seen| *seen));
             let (width, height) = shape.size(shape.levels() - 1);

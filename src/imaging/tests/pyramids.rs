@@ -7,7 +7,8 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::kinds::ORDINARY;
 use super::*;
-use crate::imaging::pyramid::{self, Pyramid, Shape, Spec, Stored};
+use crate::imaging::orient::Orientation;
+use crate::imaging::pyramid::{self, Entry, Pyramid, Shape, Spec, Stored};
 
 impl Stored for Vec<u8> {
     fn length(&self) -> io::Result<u64> {
@@ -45,7 +46,14 @@ fn built(master: &[u8], tile: u32) -> (Pyramid, Vec<u8>) {
     (opened, file)
 }
 
-/// A picture with edges and slopes, and with grain.
+fn stored(file: &[u8], entry: Entry) -> &[u8] {
+    let range = entry.range();
+    let bytes = &file[range.start as usize..range.end as usize];
+    entry.check(bytes).unwrap();
+    bytes
+}
+
+/// A picture with edges and slopes in all colours, and with grain.
 pub(super) fn photograph(width: u32, height: u32, grain: i32) -> Vec<u8> {
     let mut state = 7_u32;
     let mut data = Vec::new();
@@ -55,7 +63,8 @@ pub(super) fn photograph(width: u32, height: u32, grain: i32) -> Vec<u8> {
         let wave = ((f64::from(x) / 37.0).sin() * 60.0 + (f64::from(y) / 23.0).cos() * 50.0) as i32;
         let disc = if (x % 160).abs_diff(80).pow(2) + (y % 120).abs_diff(60).pow(2) < 900 { 40 } else { 0 };
         let shade = |base: i32| (base + wave + disc + noise).clamp(0, 255) as u8;
-        data.extend([shade(128), shade(110), shade(140 - disc)]);
+        let tint = ((f64::from(x + 2 * y) / 61.0).sin() * 45.0) as i32;
+        data.extend([shade(128 + tint), shade(110), shade(140 - disc - tint)]);
     }
     let picture = Pixels::new(width, height, Channels::Rgb, data).unwrap();
     let header = header_of(&fixture("rgb.png")).unwrap();
@@ -154,8 +163,8 @@ fn assert_tiles(name: &str, master: &[u8], tile: u32) {
             level = (level.0 + 1, half(&level.1));
         }
         let job = plain(&header, crop, output);
-        let range = pyramid.find(&job).unwrap_or_else(|| panic!("{name}: no tile {crop:?} {output:?}"));
-        let found = pixels(&file[range.start as usize..range.end as usize]);
+        let entry = pyramid.find(&job).unwrap_or_else(|| panic!("{name}: no tile {crop:?} {output:?}"));
+        let found = pixels(stored(&file, entry));
         let at = |side: u32| side >> wanted;
         let cut =
             level.1.clone().cut(Rect { x: at(crop.x), y: at(crop.y), width: output.0, height: output.1 });
@@ -190,8 +199,7 @@ fn listed_sizes_lie_in_the_file_in_one_piece() {
     for size in [(1150, 451), (575, 226), (288, 113), (144, 57)] {
         straight = half(&straight);
         let job = plain(&header, crop, size);
-        let range = pyramid.find(&job).unwrap();
-        let found = pixels(&file[range.start as usize..range.end as usize]);
+        let found = pixels(stored(&file, pyramid.find(&job).unwrap()));
         let likeness = likeness(&found, &pixels(&encode::encode(straight.clone(), &job).unwrap()));
         assert!(likeness >= 45.0, "{size:?}: {likeness} dB");
     }
@@ -204,6 +212,27 @@ fn listed_sizes_lie_in_the_file_in_one_piece() {
         Job { rotation: Rotation { mirror: true, degrees: 0.0 }, ..plain(&header, crop, (575, 226)) },
     ] {
         assert_eq!(pyramid.find(&other), None, "{other:?}");
+    }
+}
+
+#[test]
+fn the_thumbnail_lies_in_the_file_whichever_way_up_the_master_is() {
+    let master = photograph(1301, 907, 10);
+    let header = header_of(&master).unwrap();
+    for orientation in (1..=8).map(Orientation::from_exif) {
+        let (width, height) = orientation.size(1301, 907);
+        let header = Header { orientation, width, height, ..header.clone() };
+        let (spec, mut file) = (spec(&header, 256), Vec::new());
+        let reader = Box::new(Cursor::new(master.clone()));
+        let (limits, hints) = (Limits::default(), Hints::new(&header));
+        let pyramid = pyramid::build(reader, &header, spec, &limits, &hints, &mut file, || Ok(())).unwrap();
+        let size = if width > height { (400, 279) } else { (279, 400) };
+        let job = plain(&header, Rect { x: 0, y: 0, width, height }, size);
+        let found = pixels(stored(&file, pyramid.find(&job).unwrap()));
+        let lossless = Job { format: Format::Png, ..job };
+        let drawn = pixels(&pyramid::redraw(&pyramid, &file, &lossless, &limits).unwrap());
+        let likeness = likeness(&found, &drawn);
+        assert!(likeness >= 34.0, "{orientation:?}: {likeness} dB");
     }
 }
 

@@ -79,7 +79,7 @@ fn whoever_sees_all_of_a_file_leaves_hints() {
     let file = jpeg(400, 300);
     let header = header_of(&file).unwrap();
     let mut damaged = file.clone();
-    damaged[file.len() / 8..file.len() / 2].fill(0);
+    damaged[file.len() / 8..file.len() / 2].fill(0xff);
     let (limits, tile, corner) = (Limits::default(), tile(&header), corner(&header));
     let master = |file: &[u8]| Box::new(Cursor::new(file.to_vec()));
     let draw = |file: &[u8], job: &Job, hints: &Hints| render(master(file), &header, job, &limits, hints);
