@@ -11,6 +11,7 @@ use crate::units::Bytes;
 
 mod colour;
 mod decode;
+pub mod demand;
 mod encode;
 mod hints;
 mod jpeg;

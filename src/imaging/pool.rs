@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
+use super::demand;
 use super::metrics::Meters;
 use super::sniff::{HEADER_COST, cost_of_header};
 use super::{Header, ImagingError, Limits, Master, Page, Settings, header_of_page};
@@ -18,15 +20,19 @@ const UNIT: u64 = 64 * 1024;
 /// Work that needs no more than this part of the memory is small.
 const SMALL: u64 = 32;
 
+/// Who has waited so long for a turn is sent away: the answer would come too late, and others wait behind.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
 /// Work in the background waits so long for those who wait for a picture, so many times; then it does a little.
 const STEP: Duration = Duration::from_millis(2);
 const PATIENCE: u32 = 10;
 
 /// Worker threads behind two lanes: tiles of a pyramid and thumbnails never wait behind full
-/// decodes. A job waits in a short queue; when that is full, the next one is refused as busy.
+/// decodes. A job waits in a short queue; when that is full, or the wait is long, it is refused as busy.
 ///
 /// The threads are those of the runtime's blocking pool: it keeps them, and what runs there goes on
 /// when the caller leaves. Its bytes are given back when the work ends, not when the caller does.
+/// What still waits for its turn when the last caller leaves is not begun.
 #[derive(Clone, Debug)]
 pub struct Pool {
     small: Arc<Lane>,
@@ -201,9 +207,15 @@ impl Lane {
             return Ok(permits);
         }
         let _waiting = self.wait()?;
-        let bytes = self.acquire(units).await?;
-        let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(closed)?;
-        Ok((bytes, thread))
+        let turn = async {
+            let bytes = self.acquire(units).await?;
+            let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(closed)?;
+            Ok((bytes, thread))
+        };
+        tokio::select! {
+            turn = timeout(LONGEST_WAIT, turn) => turn.unwrap_or_else(|_| Err(self.refuse())),
+            () = demand::left() => Err(ImagingError::Busy),
+        }
     }
 
     async fn acquire(&self, units: u32) -> Result<Held, ImagingError> {
@@ -232,12 +244,12 @@ impl Lane {
     fn wait(&self) -> Result<Waiting<'_>, ImagingError> {
         self.meters.waiting.increment(1);
         let place = Waiting(self);
-        if self.waiting.fetch_add(1, Ordering::Relaxed) < self.queue {
-            Ok(place)
-        } else {
-            self.meters.refused.increment(1);
-            Err(ImagingError::Busy)
-        }
+        if self.waiting.fetch_add(1, Ordering::Relaxed) < self.queue { Ok(place) } else { Err(self.refuse()) }
+    }
+
+    fn refuse(&self) -> ImagingError {
+        self.meters.refused.increment(1);
+        ImagingError::Busy
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use ::metrics::with_local_recorder;
+use tokio::time::advance;
 
 use super::metrics::{BYTES, LIMIT, REFUSED, WAITING};
 use super::*;
@@ -61,6 +62,22 @@ async fn a_caller_that_leaves_the_queue_frees_its_place() {
         let mut waiting = Box::pin(pool.run(40 * MIB, || Ok(())));
         assert!(futures_util::poll!(&mut waiting).is_pending(), "its predecessor left the only place");
     }
+    drop(release);
+    running.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_waited_long_is_sent_away() {
+    let pool = Pool::new(&settings());
+    let (release, work) = held();
+    let mut running = Box::pin(pool.run(40 * MIB, work));
+    let mut waiting = Box::pin(pool.run(40 * MIB, || Ok(())));
+    assert!(futures_util::poll!(&mut running).is_pending());
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    advance(Duration::from_secs(9)).await;
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    advance(Duration::from_secs(1)).await;
+    assert!(matches!(waiting.await, Err(ImagingError::Busy)));
     drop(release);
     running.await.unwrap();
 }

@@ -63,7 +63,7 @@ pub(super) fn photograph(width: u32, height: u32, grain: i32) -> Vec<u8> {
         let wave = ((f64::from(x) / 37.0).sin() * 60.0 + (f64::from(y) / 23.0).cos() * 50.0) as i32;
         let disc = if (x % 160).abs_diff(80).pow(2) + (y % 120).abs_diff(60).pow(2) < 900 { 40 } else { 0 };
         let shade = |base: i32| (base + wave + disc + noise).clamp(0, 255) as u8;
-        let tint = ((f64::from(x + 2 * y) / 61.0).sin() * 45.0) as i32;
+        let tint = ((f64::from(x + 2 * y) / 61.0).sin() * 20.0) as i32;
         data.extend([shade(128 + tint), shade(110), shade(140 - disc - tint)]);
     }
     let picture = Pixels::new(width, height, Channels::Rgb, data).unwrap();
