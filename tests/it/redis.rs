@@ -12,10 +12,12 @@ use tokio::task::yield_now;
 
 use crate::support::archive::{Archive, Page};
 use crate::support::counts::Counts;
+use crate::support::fake_dam::Fault;
 use crate::support::gateway::TestGateway;
 use crate::support::logs::Logs;
 use crate::support::masters::{Masters, quarters};
 use crate::support::redis::Server;
+use crate::support::wait::until;
 
 const PICTURE: &str = "/iiif/3/image/dam/7%2F1/full/150,/0/default.jpg";
 const FILE: &str = "/files/1.png";
@@ -115,6 +117,37 @@ async fn a_redis_that_stops_and_starts_under_load_fails_no_request() {
         load(&gateway).await;
     }
     load(&gateway).await;
+}
+
+/// A full Redis takes no news; what it had is not told in their place, by nobody.
+#[tokio::test]
+async fn a_full_redis_brings_back_no_page_that_was_closed() {
+    let Some(server) = Server::start(&["--maxmemory-policy", "noeviction"]) else { return };
+    let archive = Archive::start(&[Page::of(quarters(300, 200))]).await;
+    let settings = section(&server.url()) + &archive.source("record_ttl = '1h'");
+    let (one, other) = (gateway(&settings).await, gateway(&settings).await);
+    let mut operator = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    until("both gateways listen", async || {
+        let (_, ears): (String, u64) =
+            redis::cmd("PUBSUB").arg("NUMSUB").arg("loggia:news").query(&mut operator).unwrap();
+        ears == 2
+    })
+    .await;
+    for gateway in [&one, &other] {
+        gateway.image(PICTURE).await;
+    }
+    let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(1).query(&mut operator).unwrap();
+    archive.close_pages();
+    one.advance(Duration::from_secs(2 * 3600));
+    assert_eq!(one.get(PICTURE).await.status(), StatusCode::NOT_FOUND);
+    archive.dam.fault(Some(Fault::Away));
+    let status = async |gateway: &TestGateway| gateway.get(PICTURE).await.status();
+    until("the other forgets it", async || status(&other).await == StatusCode::SERVICE_UNAVAILABLE).await;
+    assert_eq!(status(&one).await, StatusCode::NOT_FOUND);
+    for gateway in [one, other] {
+        let gateway = gateway.restart().await;
+        assert_eq!(status(&gateway).await, StatusCode::SERVICE_UNAVAILABLE);
+    }
 }
 
 #[tokio::test]
