@@ -123,6 +123,29 @@ fn drafts_take_room_and_leave_none_behind() {
 }
 
 #[test]
+fn drafts_alone_take_no_more_than_the_budget() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let counts = recorder.handle();
+    let _counting = ::metrics::set_default_local_recorder(&recorder);
+    let shelf = open(dir.path(), 300);
+    let (mut one, mut other) = (shelf.draft(name(1)).unwrap(), shelf.draft(name(2)).unwrap());
+    one.write(&vec![0; blocks(200)]).unwrap();
+    other.write(&vec![0; blocks(100)]).unwrap();
+    let told = format!("loggia_store_bytes{{store=\"test\"}} {}", blocks(300));
+    assert!(counts.render().contains(&told), "{}", counts.render());
+    for draft in [&mut one, &mut other] {
+        let error = draft.write(&[0]).unwrap_err();
+        assert!(matches!(error, StoreError::Full { .. }), "{error}");
+    }
+    drop(one);
+    assert!(counts.render().contains(&told.replace("1228800", "409600")), "{}", counts.render());
+    other.write(&vec![0; blocks(200)]).unwrap();
+    other.shelve(Flush::None).unwrap();
+    assert_eq!((present(&shelf), held(&shelf)), (vec![2], blocks(300)));
+}
+
+#[test]
 fn a_draft_that_is_being_written_survives_the_start_of_another() {
     let dir = tempfile::tempdir().unwrap();
     let old = open(dir.path(), 1000);
