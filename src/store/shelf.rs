@@ -6,9 +6,10 @@
 //! file whose length is not the one in its name is not what was written, and goes too.
 //!
 //! The index of what is there is in memory. It is rebuilt at start on a thread of its own; until that
-//! is done, files that were not seen yet are missing to those who ask. Names are given and taken away
-//! under the lock of the index, so that index and folder agree. What goes is put aside under the lock, among the drafts,
-//! and deleted when the lock is free again: others look into the index meanwhile, and may give its name to another file.
+//! is done, files that were not seen yet are missing to those who ask. Nobody who looks into it waits for the disk: its
+//! lock is held for memory only. Who gives a file its name, or takes one away, has a turn beside that, from the first look
+//! to the last, so that index and folder agree when it ends. What goes leaves the index first and is put aside then, among
+//! the drafts; it is deleted when the turn is over, and others may give its name to another file meanwhile.
 //!
 //! A folder has one owner, which drops what was not used for long. Another process may come as a guest: it drops
 //! nothing to make room, and the owner learns of what it leaves there by looking.
@@ -53,6 +54,8 @@ struct Room {
     budget: u64,
     tenure: Tenure,
     index: Mutex<Index>,
+    /// Held while names are given and taken away, which may wait for the disk; taken before the index.
+    turn: Mutex<()>,
 }
 
 impl Shelf {
@@ -66,8 +69,7 @@ impl Shelf {
         let drafts = dir.join(DRAFTS);
         fs::create_dir_all(&drafts).map_err(StoreError::io("create", &drafts))?;
         clear(&drafts).map_err(StoreError::io("clear", &drafts))?;
-        let index = Mutex::new(Index::new());
-        let room = Arc::new(Room { name, dir: dir.to_owned(), budget, tenure, index });
+        let room = Arc::new(Room::new(name, dir, budget, tenure));
         let searched = Arc::clone(&room);
         thread::Builder::new()
             .name(format!("scan {name}"))
@@ -124,6 +126,8 @@ impl Shelf {
     pub(super) fn purge(&self, scope: &Scope) -> Dropped {
         let owners = Arc::new(Owners::of(scope));
         {
+            // Whoever is about to give one its name is done with it, and it will be found.
+            let _turn = self.room.turn();
             let mut index = self.room.lock();
             index.drafts.retain(|_, name| !owners.own(name));
             if let Some(unwelcome) = &mut index.unwelcome {
@@ -173,9 +177,18 @@ impl fmt::Debug for Shelf {
 }
 
 impl Room {
+    fn new(name: &'static str, dir: &Path, budget: u64, tenure: Tenure) -> Self {
+        let (index, turn) = (Mutex::new(Index::new()), Mutex::new(()));
+        Self { name, dir: dir.to_owned(), budget, tenure, index, turn }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Index> {
         // No change of the index stops half way: its parts are plain collections.
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether so many more bytes find a place. An owner makes room by dropping files; drafts stay.
@@ -200,9 +213,17 @@ impl Room {
 
     /// Drops files that nobody has open until the budget is kept. However long that takes, one does it for all.
     fn make_room(&self) {
-        if !mem::replace(&mut self.lock().makes_room, true) {
+        let is_due = {
+            let mut index = self.lock();
+            self.is_full(&index) && !mem::replace(&mut index.makes_room, true)
+        };
+        if is_due {
             self.drop_surplus();
         }
+    }
+
+    fn is_full(&self, index: &Index) -> bool {
+        index.taken() > self.budget
     }
 
     fn drop_surplus(&self) {
@@ -213,9 +234,8 @@ impl Room {
 
     /// The next file to go. If there is none, whoever needs room from now on has to see to it again.
     fn least_wanted(&self, index: &mut Index) -> Option<(Name, u64)> {
-        let is_full = index.taken() > self.budget;
         let idle = |name: &&Name| index.slots.get(*name).is_some_and(|slot| !slot.in_use());
-        let name = match self.tenure == Tenure::Owner && is_full {
+        let name = match self.tenure == Tenure::Owner && self.is_full(index) {
             true => index.order.values().find(idle).copied(),
             false => None,
         };
@@ -226,20 +246,23 @@ impl Room {
 
     /// Drops a file that `choose` takes out of the index, or knows to lie in the folder; whether there is one.
     fn drop_file(&self, choose: impl FnOnce(&mut Index) -> Option<(Name, u64)>) -> bool {
-        let gone = {
+        let turn = self.turn();
+        let chosen = {
             let mut index = self.lock();
             let chosen = choose(&mut index);
             metrics::bytes(self.name, index.taken());
-            chosen.map(|(name, bytes)| self.put_aside(&mut index, name, bytes))
+            chosen
         };
+        let gone = chosen.map(|(name, bytes)| self.put_aside(name, bytes));
+        drop(turn);
         gone.iter().for_each(|path| self.delete(path));
         gone.is_some()
     }
 
-    /// Takes a file's name away, under the lock, which costs little however large it is; where it lies then.
-    fn put_aside(&self, index: &mut Index, name: Name, bytes: u64) -> PathBuf {
+    /// Takes a file's name away, which costs little however large it is; where it lies then. To be called in one's turn.
+    fn put_aside(&self, name: Name, bytes: u64) -> PathBuf {
         let path = name.path(&self.dir, bytes);
-        let aside = self.dir.join(DRAFTS).join(format!("gone-{}", index.next()));
+        let aside = self.dir.join(DRAFTS).join(format!("gone-{}", self.lock().next()));
         // Where nothing can be put aside, no other file can get the name either: those come from the same place.
         if fs::rename(&path, &aside).is_ok() { aside } else { path }
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::mem;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
@@ -76,22 +77,31 @@ impl Draft {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(failed)?;
         }
-        let mut index = self.room.lock();
-        if index.drafts.remove(&self.number).is_none() {
-            return Ok((file, Pin { room: Arc::clone(&self.room), name, token: None }));
+        let room = Arc::clone(&self.room);
+        let turn = room.turn();
+        if room.lock().drafts.remove(&self.number).is_none() {
+            return Ok((file, Pin { room: Arc::clone(&room), name, token: None }));
         }
         draft.persist(&path).map_err(|error| failed(error.error))?;
-        let old = index.remove(name).filter(|old| old.bytes != self.bytes);
-        let old = old.map(|old| self.room.put_aside(&mut index, name, old.bytes));
-        let slot = Slot::new(self.bytes, index.next());
-        let pin = Pin { room: Arc::clone(&self.room), name, token: Some(Arc::clone(&slot.token)) };
-        index.insert(name, slot);
-        index.drafted -= self.bytes;
-        self.bytes = 0;
-        drop(index);
-        old.iter().for_each(|path| self.room.delete(path));
-        self.room.make_room();
+        let (old, pin) = self.enter();
+        // Who looked before has the old one, or finds the new one in its place.
+        let old = old.map(|bytes| room.put_aside(name, bytes));
+        drop(turn);
+        old.iter().for_each(|path| room.delete(path));
+        room.make_room();
         Ok((file, pin))
+    }
+
+    /// Enters the file into the index, in place of another one; how long that is, if it lies elsewhere.
+    fn enter(&mut self) -> (Option<u64>, Pin) {
+        let mut index = self.room.lock();
+        let old = index.remove(self.name).map(|old| old.bytes).filter(|old| *old != self.bytes);
+        let slot = Slot::new(self.bytes, index.next());
+        let pin = Pin { room: Arc::clone(&self.room), name: self.name, token: Some(Arc::clone(&slot.token)) };
+        index.insert(self.name, slot);
+        index.drafted -= mem::take(&mut self.bytes);
+        metrics::bytes(self.room.name, index.taken());
+        (old, pin)
     }
 }
 
