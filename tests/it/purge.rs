@@ -274,6 +274,8 @@ async fn only_operators_purge() {
         ("another site", Request::post(path).header("sec-fetch-site", "cross-site"), "", 403),
         ("with a cookie", Request::post(path).header("cookie", "a=b"), "", 403),
         ("with a body", Request::post(path), "everything", 413),
+        ("with a query", Request::post("/admin/purge/maps?item=a.png"), "", 400),
+        ("with an empty query", Request::post("/admin/purge/maps?"), "", 400),
         ("a link", Request::get(path), "", 405),
         ("a look", Request::head(path), "", 405),
         ("a question", Request::options(path), "", 405),
