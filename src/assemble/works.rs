@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::http::health::{Readiness, Ready};
@@ -69,7 +70,7 @@ impl Works {
         let masters = Files::open_dir("originals", manner.masters, shares.originals)?;
         let tiles = Files::open_as(tenure, "pyramids", &dir.join("pyramids"), shares.pyramids)?;
         let Answers { store, replicas, ready } = match &redis {
-            Some(redis) => Answers::in_redis(Arc::clone(redis)),
+            Some(redis) => Answers::in_redis(Arc::clone(redis), *settings.server.request_timeout),
             None => {
                 let (dir, clock) = (dir.join("answers"), Arc::clone(&clock));
                 Answers::on_disk(Disk::open_as(tenure, "disk", &dir, shares.answers, clock)?)
@@ -85,8 +86,8 @@ impl Works {
 
         let pool = Arc::new(manner.pool);
         let originals = Originals::new(masters.clone(), limits.memory / 4);
-        let facts =
-            Facts::new(store.clone(), originals.clone(), Arc::clone(&pool), limits, Arc::clone(&clock));
+        let kept = (store.clone(), replicas.clone());
+        let facts = Facts::new(kept, originals.clone(), Arc::clone(&pool), limits, Arc::clone(&clock));
         let kept = (store.clone(), Epochs::new(store.clone(), Arc::clone(&clock)));
         let records = Records::new(kept, replicas.clone(), facts.clone(), clock);
         let depot = bucket.map(|bucket| Depot::new(bucket, replicas.clone(), manner.patience));
@@ -145,14 +146,16 @@ impl Answers {
         Self { store: Arc::new(disk), replicas: Replicas::none(), ready: Box::new(ready) }
     }
 
-    fn in_redis(redis: Arc<Redis>) -> Self {
+    /// Nobody waits for what another replica makes for longer than a request may take.
+    fn in_redis(redis: Arc<Redis>, patience: Duration) -> Self {
         let seen = Arc::clone(&redis);
         let ready = move || match seen.standing() {
             Standing::Up => Ok(Ready::Fully),
             Standing::Trying => Err("Redis has not answered yet".to_owned()),
             Standing::Down(reason) => Ok(Ready::Without(format!("without Redis: {reason}"))),
         };
-        Self { store: redis.clone(), replicas: Replicas::sharing(redis), ready: Box::new(ready) }
+        let replicas = Replicas::sharing(redis.clone(), patience);
+        Self { store: redis, replicas, ready: Box::new(ready) }
     }
 }
 

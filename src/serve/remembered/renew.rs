@@ -47,7 +47,7 @@ where
         }
         earlier.take_if(|told| told.age(now) >= good(source));
         // Who has an earlier answer asks at once: what is heard against it has to hold at once.
-        let _lock = match earlier {
+        let _stint = match earlier {
             None if source.record_ttl > HELD => {
                 let fresh = || async {
                     let told = self.written(source, question).await?;
@@ -58,7 +58,7 @@ where
                         self.remember(question, State::Told(told.clone()));
                         return Ok(told);
                     }
-                    Turn::Ours(lock) => Some(lock),
+                    Turn::Ours(stint) => Some(stint),
                 }
             }
             // An answer that is over sooner than a lock is not worth waiting for.
