@@ -44,7 +44,7 @@ pub async fn probe(settings: &Settings, name: &str, item: &str) -> anyhow::Resul
     let store = Arc::new(Memory::new("memory", *settings.cache.memory));
     let originals = Originals::new(originals, limits.memory / 4);
     let pool = Arc::new(Pool::new(&settings.limits));
-    let facts = Facts::new(store.clone(), originals, pool, limits, clock.clone());
+    let facts = Facts::new((store.clone(), Replicas::none()), originals, pool, limits, clock.clone());
     let epochs = Epochs::new(store.clone(), clock.clone());
     let records = Records::new((store, epochs), Replicas::none(), facts.clone(), clock);
     let sources = sources(settings)?;

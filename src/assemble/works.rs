@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::http::health::{Readiness, Ready};
@@ -20,6 +21,8 @@ use crate::store::{Bucket, Disk, Files, Redis, Standing, Store, Tenure};
 
 use super::sources::sources;
 
+/// Bytes for when things were purged: four KiB each on the disk, so of sixteen thousand. What is never asked for goes first.
+const EPOCHS: u64 = 64 << 20;
 /// Why it is not ready yet.
 const SCANNING: &str = "what is kept on disk is still being looked through";
 
@@ -68,11 +71,13 @@ impl Works {
         let shares = Shares::of(settings, redis.is_some());
         let masters = Files::open_dir("originals", manner.masters, shares.originals)?;
         let tiles = Files::open_as(tenure, "pyramids", &dir.join("pyramids"), shares.pyramids)?;
-        let Answers { store, replicas, ready } = match &redis {
-            Some(redis) => Answers::in_redis(Arc::clone(redis)),
+        let Answers { store, epochs, replicas, ready } = match &redis {
+            Some(redis) => Answers::in_redis(Arc::clone(redis), *settings.server.request_timeout),
             None => {
-                let (dir, clock) = (dir.join("answers"), Arc::clone(&clock));
-                Answers::on_disk(Disk::open_as(tenure, "disk", &dir, shares.answers, clock)?)
+                let open = |name, folder, bytes| {
+                    Disk::open_as(tenure, name, &dir.join(folder), bytes, Arc::clone(&clock))
+                };
+                Answers::on_disk(open("disk", "answers", shares.answers)?, open("epochs", "epochs", EPOCHS)?)
             }
         };
         let ready = Readiness::new({
@@ -85,9 +90,9 @@ impl Works {
 
         let pool = Arc::new(manner.pool);
         let originals = Originals::new(masters.clone(), limits.memory / 4);
-        let facts =
-            Facts::new(store.clone(), originals.clone(), Arc::clone(&pool), limits, Arc::clone(&clock));
-        let kept = (store.clone(), Epochs::new(store.clone(), Arc::clone(&clock)));
+        let kept = (store.clone(), replicas.clone());
+        let facts = Facts::new(kept, originals.clone(), Arc::clone(&pool), limits, Arc::clone(&clock));
+        let kept = (store.clone(), Epochs::new(epochs, Arc::clone(&clock)));
         let records = Records::new(kept, replicas.clone(), facts.clone(), clock);
         let depot = bucket.map(|bucket| Depot::new(bucket, replicas.clone(), manner.patience));
         let kept = (tiles.clone(), shares.pyramids);
@@ -134,25 +139,34 @@ impl Shares {
 /// that what one of them forgets is forgotten, and nothing is written twice.
 struct Answers {
     store: Arc<dyn Store>,
+    /// Where it lies when something was purged.
+    epochs: Arc<dyn Store>,
     replicas: Replicas,
     ready: Box<dyn Fn() -> Result<Ready, String> + Send + Sync>,
 }
 
 impl Answers {
-    fn on_disk(disk: Disk) -> Self {
-        let seen = disk.clone();
-        let ready = move || if seen.is_scanned() { Ok(Ready::Fully) } else { Err(SCANNING.to_owned()) };
-        Self { store: Arc::new(disk), replicas: Replicas::none(), ready: Box::new(ready) }
+    /// No answer pushes out when something was purged: what it keeps away would be told again.
+    fn on_disk(disk: Disk, epochs: Disk) -> Self {
+        let seen = (disk.clone(), epochs.clone());
+        let ready = move || match seen.0.is_scanned() && seen.1.is_scanned() {
+            true => Ok(Ready::Fully),
+            false => Err(SCANNING.to_owned()),
+        };
+        let (store, epochs) = (Arc::new(disk), Arc::new(epochs));
+        Self { store, epochs, replicas: Replicas::none(), ready: Box::new(ready) }
     }
 
-    fn in_redis(redis: Arc<Redis>) -> Self {
+    /// Nobody waits for what another replica makes for longer than a request may take.
+    fn in_redis(redis: Arc<Redis>, patience: Duration) -> Self {
         let seen = Arc::clone(&redis);
         let ready = move || match seen.standing() {
             Standing::Up => Ok(Ready::Fully),
             Standing::Trying => Err("Redis has not answered yet".to_owned()),
             Standing::Down(reason) => Ok(Ready::Without(format!("without Redis: {reason}"))),
         };
-        Self { store: redis.clone(), replicas: Replicas::sharing(redis), ready: Box::new(ready) }
+        let replicas = Replicas::sharing(redis.clone(), patience);
+        Self { store: redis.clone(), epochs: redis, replicas, ready: Box::new(ready) }
     }
 }
 

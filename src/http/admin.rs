@@ -61,6 +61,11 @@ fn allow(req: &Request<Body>) -> Result<(), Problem> {
         return Err(Problem::method("POST"));
     }
     door::own_page(req)?;
+    // Passed over, a query that names an item would purge all of its source.
+    if req.uri().query().is_some() {
+        let detail = "a purge takes no query: the item is a part of the path, `/admin/purge/{source}/{item}`";
+        return Err(Problem::new(Kind::Syntax, detail));
+    }
     // Whatever it says, nobody would read it.
     match req.body().is_end_stream() {
         true => Ok(()),

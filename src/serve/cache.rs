@@ -65,9 +65,9 @@ where
             if let Some(bytes) = look(&*store, &key).await {
                 return Ok(bytes);
             }
-            let _lock = match replicas.turn(&key, || look(&*store, &key)).await {
+            let _stint = match replicas.turn(&key, || look(&*store, &key)).await {
                 Turn::Done(bytes) => return Ok(bytes),
-                Turn::Ours(lock) => lock,
+                Turn::Ours(stint) => stint,
             };
             // What an encoder has left over in its buffer would be kept with it, and counted by nobody.
             let derivative = Bytes::copy_from_slice(&inner.oneshot(grant.clone()).await?);

@@ -15,6 +15,7 @@ use super::flight::Flights;
 use super::metrics;
 use super::originals::Originals;
 use super::ranges::{Head, Told};
+use super::replicas::{Replicas, Turn};
 use super::source::Source;
 use crate::adapter::record::{Image, MediaId, Size};
 use crate::clock::Clock;
@@ -45,6 +46,7 @@ pub struct Facts {
     learned: Arc<[AtomicU64]>,
     flights: Flights<Name, ImageFacts>,
     store: Arc<dyn Store>,
+    replicas: Replicas,
     originals: Originals,
     pool: Arc<Pool>,
     limits: Limits,
@@ -105,9 +107,10 @@ struct Refusal {
 }
 
 impl Facts {
-    /// Facts that outlive a restart in `store`; headers of open files are read on the workers of `pool`.
+    /// Facts that outlive a restart in `store`, which is where the others of `replicas` look for them; headers of open
+    /// files are read on the workers of `pool`.
     pub fn new(
-        store: Arc<dyn Store>,
+        (store, replicas): (Arc<dyn Store>, Replicas),
         originals: Originals,
         pool: Arc<Pool>,
         limits: Limits,
@@ -119,6 +122,7 @@ impl Facts {
             learned: (0..LEARNED).map(|_| AtomicU64::new(0)).collect(),
             flights: Flights::default(),
             store,
+            replicas,
             originals,
             pool,
             limits,
@@ -205,6 +209,13 @@ impl Facts {
             self.memory.insert(name, facts);
             return Ok(facts);
         }
+        let _stint = match self.replicas.turn(&key, || self.stored(source, &key)).await {
+            Turn::Done(facts) => {
+                self.memory.insert(name, facts);
+                return Ok(facts);
+            }
+            Turn::Ours(stint) => stint,
+        };
         match self.probe(source, &name).await {
             Ok(facts) => {
                 self.keep(&key, facts).await;

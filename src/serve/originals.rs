@@ -40,6 +40,8 @@ pub struct Originals {
     flights: Flights<Key, Original>,
     /// Kibibytes of masters that may be held in memory while the disk takes none, all together.
     in_memory: Arc<Semaphore>,
+    /// Bytes of the largest master that fits on the disk or into memory.
+    most: u64,
     /// The disk takes none until then.
     rests: Arc<Mutex<Option<Instant>>>,
     learnt: Learnt,
@@ -80,10 +82,10 @@ impl Originals {
     /// Masters kept in `files`; while there is no room, up to `in_memory` bytes of them in memory.
     pub fn new(files: Files, in_memory: u64) -> Self {
         let room = usize::try_from(in_memory / KIB).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        let in_memory = Arc::new(Semaphore::new(room));
-        let (rests, learnt) = (Arc::default(), Learnt::default());
-        let remotes = Remotes::new(Arc::clone(&in_memory), room as u64 * KIB);
-        Self { files, flights: Flights::default(), in_memory, rests, learnt, remotes }
+        let (in_memory, room) = (Arc::new(Semaphore::new(room)), room as u64 * KIB);
+        let (rests, learnt, most) = (Arc::default(), Learnt::default(), room.max(files.room().1));
+        let remotes = Remotes::new(Arc::clone(&in_memory), room);
+        Self { files, flights: Flights::default(), in_memory, most, rests, learnt, remotes }
     }
 
     /// Forgets what is in memory of the masters of a source or an item.

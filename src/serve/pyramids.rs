@@ -375,7 +375,11 @@ impl Shared {
 /// Whether the next try may find it otherwise: nothing is wrong with the master itself.
 fn passes(error: &ServeError) -> bool {
     use ServeError::{Busy, Internal, Timeout, Unreachable};
-    matches!(error, Busy | Unreachable { .. } | Timeout { .. } | Internal(_))
+    match error {
+        // It would take the room of all others.
+        Internal(cause) => !matches!(cause.downcast_ref(), Some(StoreError::Full { .. })),
+        error => matches!(error, Busy | Unreachable { .. } | Timeout { .. }),
+    }
 }
 
 /// That nothing can be written is no fault of the master.

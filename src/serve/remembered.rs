@@ -23,7 +23,7 @@ use super::replicas::{Gone, Replicas};
 use super::source::Source;
 use crate::adapter::Heard;
 use crate::clock::Clock;
-use crate::store::{Key, LISTS, Store};
+use crate::store::{Key, LISTS, Store, StoreError};
 use crate::weighed;
 
 /// Answers of one kind, of all sources, by their id there. In memory by weight, and in a store, so
@@ -261,20 +261,23 @@ where
     }
 
     /// A store that fails costs one question more after the next restart. What is void by then is not left there.
-    async fn write(&self, source: &Source, question: &Question, told: &Told<V>) {
+    async fn write(&self, source: &Source, question: &Question, told: &Told<V>) -> Result<(), StoreError> {
         if self.is_void(question) {
-            return;
+            return Ok(());
         }
         let key = self.key(source, question);
         let written = Written { at: told.at, value: &*told.value };
-        if let Ok(json) = serde_json::to_vec(&written)
-            && let Err(error) = self.store.put(&key, Bytes::from(json), good(source)).await
-        {
+        let mut kept = Ok(());
+        if let Ok(json) = serde_json::to_vec(&written) {
+            kept = self.store.put(&key, Bytes::from(json), good(source)).await;
+        }
+        if let Err(error) = &kept {
             tracing::debug!(%error, "`{key}` is not kept");
         }
         if self.is_void(question) {
             self.forget(source, question).await;
         }
+        kept
     }
 
     /// The item that an answer belongs to.

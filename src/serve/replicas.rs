@@ -9,17 +9,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::metrics;
-use crate::store::{Key, Store};
+use crate::store::{Key, Store, StoreError};
 
-/// How long a lock holds: most things are made in less, and a replica that was killed holds nobody up for longer.
+/// How long a lock holds unless it is renewed: a replica that was killed holds nobody up for longer.
 pub(super) const HELD: Duration = Duration::from_secs(5);
 /// After so long a lock is left to end by itself: it might be somebody else's by the time it is removed.
 const OURS: Duration = Duration::from_secs(4);
-/// A lock of work that takes longer is made to hold on so often.
+/// It is made to hold on so often while the work goes on.
 const RENEWED: Duration = Duration::from_secs(1);
 /// How long work of another replica is waited for that takes longer: more than any picture takes.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -42,6 +42,8 @@ pub struct Replicas {
 #[derive(Clone, Debug)]
 struct Others {
     locks: Arc<dyn Store>,
+    /// How long work of another one is waited for that somebody waits for.
+    patience: Duration,
     words: mpsc::Sender<Gone>,
     said: Arc<Mutex<Option<mpsc::Receiver<Gone>>>>,
 }
@@ -59,19 +61,18 @@ pub(super) struct Gone {
 pub(super) enum Turn<V> {
     /// Another one did.
     Done(V),
-    /// This one, and nobody else while the lock lives.
-    Ours(Lock),
+    /// This one, and nobody else while this lives.
+    Ours(Stint),
 }
 
-/// Given back when it is dropped: after what was made is where the others look for it.
-pub(super) struct Lock(Option<Held>);
-
-/// Held for as long as this lives, by a task that goes on asking for it; a replica that is killed lets go of it.
+/// A lock that is held for as long as this lives, by a task that goes on asking for it; a replica that is killed lets go
+/// of it. To be dropped after what was made is where the others look for it.
 pub(super) struct Stint {
     _held: Option<DropGuard>,
 }
 
-struct Held {
+/// Given back when it is dropped.
+struct Lock {
     locks: Arc<dyn Store>,
     key: Key,
     since: Instant,
@@ -83,10 +84,10 @@ impl Replicas {
         Self { others: None }
     }
 
-    /// Those that use this store.
-    pub fn sharing(locks: Arc<dyn Store>) -> Self {
+    /// Those that use this store. Nobody waits longer than `patience` for what one of them makes for a request.
+    pub fn sharing(locks: Arc<dyn Store>, patience: Duration) -> Self {
         let (words, said) = mpsc::channel(WORDS);
-        Self { others: Some(Others { locks, words, said: Arc::new(Mutex::new(Some(said))) }) }
+        Self { others: Some(Others { locks, patience, words, said: Arc::new(Mutex::new(Some(said))) }) }
     }
 
     /// Whether there is no other.
@@ -111,19 +112,17 @@ impl Replicas {
     where
         F: Future<Output = Option<V>>,
     {
-        let Some(Others { locks, .. }) = &self.others else { return Turn::Ours(Lock(None)) };
-        let lock = Key::new(["lock", key.as_str()]);
+        let Some(Others { locks, patience, .. }) = &self.others else { return Turn::Ours(Stint::none()) };
         let (begun, mut pause) = (Instant::now(), FIRST_PAUSE);
         loop {
-            let since = Instant::now();
-            match locks.put_new(&lock, Bytes::new(), HELD).await {
-                Ok(false) if begun.elapsed() < HELD => {}
-                Ok(true) => {
-                    let held = Lock(Some(Held { locks: Arc::clone(locks), key: lock, since }));
-                    // Somebody may have been done just before.
-                    return look().await.map_or(Turn::Ours(held), Turn::Done);
+            match Lock::take(locks, key).await {
+                // Somebody may have been done just before.
+                Ok(Some(lock)) => {
+                    let stint = Stint::holding(lock, *patience);
+                    return look().await.map_or(Turn::Ours(stint), Turn::Done);
                 }
-                Ok(false) | Err(_) => return Turn::Ours(Lock(None)),
+                Ok(None) if begun.elapsed() < *patience => {}
+                Ok(None) | Err(_) => return Turn::Ours(Stint::none()),
             }
             sleep(pause).await;
             pause = LONGEST_PAUSE.min(pause * 2);
@@ -136,21 +135,18 @@ impl Replicas {
 }
 
 impl Replicas {
-    /// The same for work of minutes. Its lock is made to hold on while the work goes on, so who waits knows that
-    /// somebody works; `look` may cost something, and is asked once the lock is to be had.
+    /// The same for work of minutes, which nobody waits for but others who would do it; `look` may cost something, and is
+    /// asked once the lock is to be had.
     pub(super) async fn stint<V, F>(&self, key: &Key, look: impl FnOnce() -> F) -> Result<V, Stint>
     where
         F: Future<Output = Option<V>>,
     {
-        let Some(Others { locks, .. }) = &self.others else { return Err(Stint { _held: None }) };
-        let lock = Key::new(["lock", key.as_str()]);
+        let Some(Others { locks, .. }) = &self.others else { return Err(Stint::none()) };
         let (begun, mut pause) = (Instant::now(), FIRST_PAUSE);
         loop {
-            let since = Instant::now();
-            match locks.put_new(&lock, Bytes::new(), HELD).await {
-                Ok(true) => {
-                    let held = Held { locks: Arc::clone(locks), key: lock, since };
-                    let stint = Stint::holding(Lock(Some(held)));
+            match Lock::take(locks, key).await {
+                Ok(Some(lock)) => {
+                    let stint = Stint::holding(lock, Duration::MAX);
                     return match look().await {
                         Some(done) => {
                             ::metrics::counter!(metrics::ELSEWHERE).increment(1);
@@ -159,8 +155,8 @@ impl Replicas {
                         None => Err(stint),
                     };
                 }
-                Ok(false) if begun.elapsed() < PATIENCE => {}
-                Ok(false) | Err(_) => return Err(Stint { _held: None }),
+                Ok(None) if begun.elapsed() < PATIENCE => {}
+                Ok(None) | Err(_) => return Err(Stint::none()),
             }
             sleep(pause).await;
             pause = LONG_PAUSE.min(pause * 2);
@@ -169,36 +165,46 @@ impl Replicas {
 }
 
 impl Stint {
-    fn holding(mut lock: Lock) -> Self {
+    /// Of who works without a lock.
+    fn none() -> Self {
+        Self { _held: None }
+    }
+
+    /// Work that goes on for longer gives its lock back then.
+    fn holding(lock: Lock, longest: Duration) -> Self {
         let over = CancellationToken::new();
         let guard = over.clone().drop_guard();
-        tokio::spawn(async move {
-            while over.run_until_cancelled(sleep(RENEWED)).await.is_some() {
-                lock.renew().await;
-            }
-        });
+        tokio::spawn(over.run_until_cancelled_owned(timeout(longest, lock.hold_on())));
         Self { _held: Some(guard) }
     }
 }
 
 impl Lock {
-    /// Makes it hold on.
-    async fn renew(&mut self) {
-        let Some(Held { locks, key, since }) = &mut self.0 else { return };
-        let now = Instant::now();
-        // Once it may be somebody else's it is left to them.
-        if since.elapsed() < OURS && locks.touch(key, HELD).await.is_ok() {
-            *since = now;
+    /// The lock for what belongs under `key`, unless another replica has it.
+    async fn take(locks: &Arc<dyn Store>, key: &Key) -> Result<Option<Self>, StoreError> {
+        let (key, since) = (Key::new(["lock", key.as_str()]), Instant::now());
+        let is_ours = locks.put_new(&key, Bytes::new(), HELD).await?;
+        Ok(is_ours.then(|| Self { locks: Arc::clone(locks), key, since }))
+    }
+
+    /// Makes it hold on. Once it may be somebody else's it is left to them.
+    async fn hold_on(mut self) {
+        loop {
+            sleep(RENEWED).await;
+            let now = Instant::now();
+            if self.since.elapsed() < OURS && self.locks.touch(&self.key, HELD).await.is_ok() {
+                self.since = now;
+            }
         }
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        let Some(Held { locks, key, since }) = self.0.take() else { return };
-        if since.elapsed() < OURS
+        if self.since.elapsed() < OURS
             && let Ok(runtime) = Handle::try_current()
         {
+            let (locks, key) = (Arc::clone(&self.locks), self.key.clone());
             // Nobody's answer waits for it.
             runtime.spawn(async move { _ = locks.remove(&key).await });
         }
@@ -212,41 +218,47 @@ mod tests {
     use super::*;
     use crate::store::Memory;
 
+    /// How long a request may take.
+    const REQUEST: Duration = Duration::from_secs(60);
+
     fn key() -> Key {
         Key::new(["tile", "a"])
     }
 
     fn sharing() -> (Replicas, Arc<Memory>) {
         let locks = Arc::new(Memory::new("test", 1 << 20));
-        (Replicas::sharing(locks.clone()), locks)
+        (Replicas::sharing(locks.clone(), REQUEST), locks)
     }
 
     async fn nothing() -> Option<u8> {
         None
     }
 
-    async fn ours(replicas: &Replicas) -> Lock {
+    async fn ours(replicas: &Replicas) -> Stint {
         match replicas.turn(&key(), nothing).await {
-            Turn::Ours(lock) => lock,
+            Turn::Ours(stint) => stint,
             Turn::Done(_) => panic!("there was nothing to be found"),
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_comes_second_waits_for_the_first() {
-        let ((replicas, _), made) = (sharing(), Mutex::new(None));
-        let lock = ours(&replicas).await;
-        let first = async {
-            sleep(Duration::from_secs(1)).await;
-            *made.lock().unwrap() = Some(7);
-            drop(lock);
-        };
-        let begun = Instant::now();
-        let look = || async { *made.lock().unwrap() };
-        let key = key();
-        let ((), second) = tokio::join!(first, replicas.turn(&key, look));
-        assert!(matches!(second, Turn::Done(7)));
-        assert!(begun.elapsed() <= Duration::from_secs(1) + LONGEST_PAUSE);
+        // Some work takes longer than a lock holds by itself.
+        for took in [1, 30].map(Duration::from_secs) {
+            let ((replicas, _), made) = (sharing(), Mutex::new(None));
+            let stint = ours(&replicas).await;
+            let first = async {
+                sleep(took).await;
+                *made.lock().unwrap() = Some(7);
+                drop(stint);
+            };
+            let begun = Instant::now();
+            let look = || async { *made.lock().unwrap() };
+            let key = key();
+            let ((), second) = tokio::join!(first, replicas.turn(&key, look));
+            assert!(matches!(second, Turn::Done(7)));
+            assert!(begun.elapsed() <= took + LONGEST_PAUSE);
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -257,22 +269,30 @@ mod tests {
             yield_now().await;
         }
         let begun = Instant::now();
-        assert!(ours(&replicas).await.0.is_some());
+        assert!(ours(&replicas).await._held.is_some());
         assert_eq!(begun.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_waits_longer_than_a_lock_holds() {
+    async fn nobody_waits_longer_for_one_that_was_killed_than_its_lock_holds() {
         let (replicas, locks) = sharing();
-        let first = ours(&replicas).await;
+        locks.put_now(&Key::new(["lock", key().as_str()]), Bytes::new(), HELD);
         let begun = Instant::now();
-        let second = ours(&replicas).await;
+        assert!(ours(&replicas).await._held.is_some());
         assert!(begun.elapsed() >= HELD && begun.elapsed() <= HELD + LONGEST_PAUSE);
-        // What the first one held for too long is the second one's now.
-        drop(first);
-        yield_now().await;
-        assert!(second.0.is_some());
-        assert!(locks.get_now(&Key::new(["lock", key().as_str()])).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_longer_for_one_that_hangs_than_a_request_may_take() {
+        let (replicas, _) = sharing();
+        let (_first, begun) = (ours(&replicas).await, Instant::now());
+        ours(&replicas).await;
+        assert!(begun.elapsed() >= REQUEST && begun.elapsed() <= REQUEST + LONGEST_PAUSE);
+        // By then it has given its lock back: whoever comes waits no more.
+        sleep(RENEWED).await;
+        let begun = Instant::now();
+        assert!(ours(&replicas).await._held.is_some());
+        assert_eq!(begun.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

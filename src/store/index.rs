@@ -67,6 +67,11 @@ impl Index {
         }
     }
 
+    /// Bytes of files and drafts.
+    pub(super) fn taken(&self) -> u64 {
+        self.bytes.saturating_add(self.drafted)
+    }
+
     pub(super) fn insert(&mut self, name: Name, slot: Slot) {
         self.bytes += slot.room();
         self.order.insert(slot.order, name);

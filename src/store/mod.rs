@@ -148,7 +148,7 @@ pub enum StoreError {
         /// The system's reason.
         source: io::Error,
     },
-    /// A guest found no room, and may not make any.
+    /// What is being written would take more than there is; or a guest found no room, and may not make any.
     #[error("no room is left in `{path}`: {budget} may be taken there", path = path.display())]
     Full {
         /// The folder.

@@ -6,29 +6,30 @@
 //! file whose length is not the one in its name is not what was written, and goes too.
 //!
 //! The index of what is there is in memory. It is rebuilt at start on a thread of its own; until that
-//! is done, files that were not seen yet are missing to those who ask. Names are given and taken away
-//! under the lock of the index, so that index and folder agree. What goes is put aside under the lock, among the drafts,
-//! and deleted when the lock is free again: others look into the index meanwhile, and may give its name to another file.
+//! is done, files that were not seen yet are missing to those who ask. Nobody who looks into it waits for the disk: its
+//! lock is held for memory only. Who gives a file its name, or takes one away, has a turn beside that, from the first look
+//! to the last, so that index and folder agree when it ends. What goes leaves the index first and is put aside then, among
+//! the drafts; it is deleted when the turn is over, and others may give its name to another file meanwhile.
 //!
 //! A folder has one owner, which drops what was not used for long. Another process may come as a guest: it drops
 //! nothing to make room, and the owner learns of what it leaves there by looking.
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{mem, thread};
 
-use tempfile::NamedTempFile;
 use tracing::warn;
 
 use super::index::{Index, Name, Owners, Slot};
 use super::{Dropped, Scope, StoreError, metrics};
 
+mod draft;
 mod search;
 
+pub(super) use draft::{Draft, Flush};
 use search::{clear, subfolders};
 
 const DRAFTS: &str = "drafts";
@@ -53,6 +54,8 @@ struct Room {
     budget: u64,
     tenure: Tenure,
     index: Mutex<Index>,
+    /// Held while names are given and taken away, which may wait for the disk; taken before the index.
+    turn: Mutex<()>,
 }
 
 impl Shelf {
@@ -66,8 +69,7 @@ impl Shelf {
         let drafts = dir.join(DRAFTS);
         fs::create_dir_all(&drafts).map_err(StoreError::io("create", &drafts))?;
         clear(&drafts).map_err(StoreError::io("clear", &drafts))?;
-        let index = Mutex::new(Index::new());
-        let room = Arc::new(Room { name, dir: dir.to_owned(), budget, tenure, index });
+        let room = Arc::new(Room::new(name, dir, budget, tenure));
         let searched = Arc::clone(&room);
         thread::Builder::new()
             .name(format!("scan {name}"))
@@ -91,8 +93,7 @@ impl Shelf {
 
     /// Bytes that files and drafts take.
     pub(super) fn bytes(&self) -> u64 {
-        let index = self.room.lock();
-        index.bytes + index.drafted
+        self.room.lock().taken()
     }
 
     /// Looks on the disk for a file that another process may have left there.
@@ -125,6 +126,8 @@ impl Shelf {
     pub(super) fn purge(&self, scope: &Scope) -> Dropped {
         let owners = Arc::new(Owners::of(scope));
         {
+            // Whoever is about to give one its name is done with it, and it will be found.
+            let _turn = self.room.turn();
             let mut index = self.room.lock();
             index.drafts.retain(|_, name| !owners.own(name));
             if let Some(unwelcome) = &mut index.unwelcome {
@@ -150,21 +153,7 @@ impl Shelf {
 
     /// Begins the file that shall have this name.
     pub(super) fn draft(&self, name: Name) -> Result<Draft, StoreError> {
-        let drafts = self.room.dir.join(DRAFTS);
-        loop {
-            let file = NamedTempFile::new_in(&drafts).map_err(StoreError::io("write", &drafts))?;
-            // Says that somebody is at work, see `clear`. Where files cannot be locked, a restart costs a transfer.
-            let _ = file.as_file().lock();
-            // A process that began just now may have taken it for left over.
-            if file.as_file().metadata().is_ok_and(|draft| draft.nlink() == 0) {
-                continue;
-            }
-            let mut index = self.room.lock();
-            let number = index.next();
-            index.drafts.insert(number, name);
-            drop(index);
-            return Ok(Draft { room: Arc::clone(&self.room), file: Some(file), name, number, bytes: 0 });
-        }
+        Draft::begin(&self.room, name)
     }
 
     /// Whether the index knows all files that were there at the start.
@@ -188,21 +177,53 @@ impl fmt::Debug for Shelf {
 }
 
 impl Room {
+    fn new(name: &'static str, dir: &Path, budget: u64, tenure: Tenure) -> Self {
+        let (index, turn) = (Mutex::new(Index::new()), Mutex::new(()));
+        Self { name, dir: dir.to_owned(), budget, tenure, index, turn }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Index> {
         // No change of the index stops half way: its parts are plain collections.
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether so many more bytes find a place. An owner makes room by dropping files; drafts stay.
     fn has_room(&self, index: &Index, bytes: u64) -> bool {
-        let taken = index.bytes.saturating_add(index.drafted).saturating_add(bytes);
-        self.tenure == Tenure::Owner || taken <= self.budget
+        let stays = match self.tenure {
+            Tenure::Owner => index.drafted,
+            Tenure::Guest => index.taken(),
+        };
+        stays.saturating_add(bytes) <= self.budget
+    }
+
+    /// Counts bytes that are being written, if they find a place.
+    fn take_room(&self, bytes: u64) -> Result<(), StoreError> {
+        let mut index = self.lock();
+        if !self.has_room(&index, bytes) {
+            return Err(StoreError::Full { path: self.dir.clone(), budget: self.budget.into() });
+        }
+        index.drafted += bytes;
+        metrics::bytes(self.name, index.taken());
+        Ok(())
     }
 
     /// Drops files that nobody has open until the budget is kept. However long that takes, one does it for all.
     fn make_room(&self) {
-        if !mem::replace(&mut self.lock().makes_room, true) {
+        let is_due = {
+            let mut index = self.lock();
+            self.is_full(&index) && !mem::replace(&mut index.makes_room, true)
+        };
+        if is_due {
             self.drop_surplus();
         }
+    }
+
+    fn is_full(&self, index: &Index) -> bool {
+        index.taken() > self.budget
     }
 
     fn drop_surplus(&self) {
@@ -213,9 +234,8 @@ impl Room {
 
     /// The next file to go. If there is none, whoever needs room from now on has to see to it again.
     fn least_wanted(&self, index: &mut Index) -> Option<(Name, u64)> {
-        let is_full = index.bytes.saturating_add(index.drafted) > self.budget;
         let idle = |name: &&Name| index.slots.get(*name).is_some_and(|slot| !slot.in_use());
-        let name = match self.tenure == Tenure::Owner && is_full {
+        let name = match self.tenure == Tenure::Owner && self.is_full(index) {
             true => index.order.values().find(idle).copied(),
             false => None,
         };
@@ -226,20 +246,23 @@ impl Room {
 
     /// Drops a file that `choose` takes out of the index, or knows to lie in the folder; whether there is one.
     fn drop_file(&self, choose: impl FnOnce(&mut Index) -> Option<(Name, u64)>) -> bool {
-        let gone = {
+        let turn = self.turn();
+        let chosen = {
             let mut index = self.lock();
             let chosen = choose(&mut index);
-            metrics::bytes(self.name, index.bytes);
-            chosen.map(|(name, bytes)| self.put_aside(&mut index, name, bytes))
+            metrics::bytes(self.name, index.taken());
+            chosen
         };
+        let gone = chosen.map(|(name, bytes)| self.put_aside(name, bytes));
+        drop(turn);
         gone.iter().for_each(|path| self.delete(path));
         gone.is_some()
     }
 
-    /// Takes a file's name away, under the lock, which costs little however large it is; where it lies then.
-    fn put_aside(&self, index: &mut Index, name: Name, bytes: u64) -> PathBuf {
+    /// Takes a file's name away, which costs little however large it is; where it lies then. To be called in one's turn.
+    fn put_aside(&self, name: Name, bytes: u64) -> PathBuf {
         let path = name.path(&self.dir, bytes);
-        let aside = self.dir.join(DRAFTS).join(format!("gone-{}", index.next()));
+        let aside = self.dir.join(DRAFTS).join(format!("gone-{}", self.lock().next()));
         // Where nothing can be put aside, no other file can get the name either: those come from the same place.
         if fs::rename(&path, &aside).is_ok() { aside } else { path }
     }
@@ -269,88 +292,6 @@ impl Pin {
             index.remove(self.name);
             Some((self.name, bytes))
         });
-    }
-}
-
-/// A file that is being written; dropped, it is gone.
-pub(super) struct Draft {
-    room: Arc<Room>,
-    file: Option<NamedTempFile>,
-    name: Name,
-    number: i64,
-    bytes: u64,
-}
-
-/// Whether the bytes must be on the disk itself before the file gets its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flush {
-    /// A power cut may leave a file of the right length with wrong bytes.
-    Full,
-    /// Whoever reads it checks a sum.
-    None,
-}
-
-impl Draft {
-    /// How much was written.
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        {
-            let mut index = self.room.lock();
-            if !self.room.has_room(&index, bytes.len() as u64) {
-                return Err(StoreError::Full {
-                    path: self.room.dir.clone(),
-                    budget: self.room.budget.into(),
-                });
-            }
-            index.drafted += bytes.len() as u64;
-        }
-        self.room.make_room();
-        self.bytes += bytes.len() as u64;
-        let Some(file) = &mut self.file else { return Ok(()) };
-        file.write_all(bytes).map_err(StoreError::io("write", &self.room.dir))
-    }
-
-    /// Gives the file its name, in place of the one that had it; it is open and pinned then. One that was purged while
-    /// it was written is open, for those who wait for it, and gone.
-    pub(super) fn shelve(mut self, flush: Flush) -> Result<(fs::File, Pin), StoreError> {
-        let name = self.name;
-        let path = name.path(&self.room.dir, self.bytes);
-        let failed = |source| StoreError::Io { doing: "write", path: path.clone(), source };
-        let draft = self.file.take().ok_or(StoreError::Interrupted)?;
-        let file = fs::File::open(draft.path()).map_err(failed)?;
-        if flush == Flush::Full {
-            draft.as_file().sync_all().map_err(failed)?;
-        }
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(failed)?;
-        }
-        let mut index = self.room.lock();
-        if index.drafts.remove(&self.number).is_none() {
-            return Ok((file, Pin { room: Arc::clone(&self.room), name, token: None }));
-        }
-        draft.persist(&path).map_err(|error| failed(error.error))?;
-        let old = index.remove(name).filter(|old| old.bytes != self.bytes);
-        let old = old.map(|old| self.room.put_aside(&mut index, name, old.bytes));
-        let slot = Slot::new(self.bytes, index.next());
-        let pin = Pin { room: Arc::clone(&self.room), name, token: Some(Arc::clone(&slot.token)) };
-        index.insert(name, slot);
-        index.drafted -= self.bytes;
-        self.bytes = 0;
-        drop(index);
-        old.iter().for_each(|path| self.room.delete(path));
-        self.room.make_room();
-        Ok((file, pin))
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        let mut index = self.room.lock();
-        index.drafted -= self.bytes;
-        index.drafts.remove(&self.number);
     }
 }
 

@@ -514,6 +514,45 @@ async fn answers_go_on_with_hardly_any_disk() {
     assert!(kept <= 4096, "{kept} bytes are kept");
 }
 
+/// A folder of originals with room for 300 KiB, and memory for 12 MiB.
+#[tokio::test]
+async fn a_master_that_the_disk_has_no_room_for_pushes_nothing_out() {
+    let logs = Logs::start();
+    let of = |width, bytes: usize| {
+        let mut image = quarters(width, 200);
+        image.resize(bytes, 0);
+        Page::of(image)
+    };
+    let archive = Archive::start(&[of(300, 100_000), of(301, 2 << 20), of(302, 20 << 20)]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let cache = format!("[cache]\ndir = '{}'\ndisk = '1MiB'\n", dir.path().join("cache").display());
+    let memory = "[limits]\nmemory = '64MiB'\n";
+    let gateway = TestGateway::start(&format!("{cache}{memory}{}", archive.source(""))).await;
+    let page = |page: usize, width: u32| {
+        PICTURE.replace("7%2F1", &format!("7%2F{page}")).replace("150,", &format!("{width},"))
+    };
+    let originals = dir.path().join("cache/originals");
+    gateway.image(&page(1, 150)).await;
+    gateway.image(&page(2, 150)).await;
+    assert_eq!(files_below(&originals).len(), 1, "it is there still, and nothing beside it");
+    let res = gateway.get(&page(3, 150)).await;
+    assert_eq!(res.status(), StatusCode::NOT_IMPLEMENTED, "{}", detail(&res));
+    assert!(
+        detail(&res).contains("20971520 bytes, if not more, at most 12582912 allowed"),
+        "{}",
+        detail(&res)
+    );
+
+    // Nobody says beforehand how large they are.
+    archive.dam.fault_at("/files/", Fault::Endless);
+    gateway.image(&page(2, 151)).await;
+    let res = gateway.get(&page(3, 151)).await;
+    assert_eq!(res.status(), StatusCode::NOT_IMPLEMENTED, "{}", detail(&res));
+    let kept: u64 = files_below(&originals).iter().map(|file| fs::metadata(file).unwrap().len()).sum();
+    assert!(kept <= (1 << 20) * 3 / 10, "{kept} bytes are kept");
+    assert!(!logs.text().contains("cannot be kept on disk"), "nothing is wrong with it");
+}
+
 /// Limits hold before anything is drawn, in both versions.
 #[tokio::test]
 async fn more_than_is_given_out_is_refused_at_once() {

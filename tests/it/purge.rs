@@ -112,6 +112,26 @@ async fn after_a_purge_new_pixels_are_shown_though_nothing_else_tells_them_apart
     assert_eq!(counts.of(PYRAMIDS), 2);
 }
 
+/// A cache of answers that is full many times over.
+#[tokio::test]
+async fn no_answer_pushes_out_that_something_was_purged() {
+    let masters = Masters::with([("a.png", quarters(300, 200)), ("b.png", quarters(300, 200))]);
+    let dir = tempfile::tempdir().unwrap();
+    let cache =
+        format!("[cache]\ndir = '{}'\ndisk = '1MiB'\nmemory = '4KiB'\n", dir.path().join("cache").display());
+    let gateway = TestGateway::start(&format!("{cache}{}", masters.source("maps", ""))).await;
+    let before = gateway.image(SMALL).await.headers[ETAG].clone();
+    purge(&gateway, "maps/a.png").await;
+    let after = gateway.image(SMALL).await.headers[ETAG].clone();
+    assert_ne!(before, after);
+    for width in 100..200 {
+        gateway.image(&format!("/iiif/3/image/maps/b.png/full/{width},/0/default.jpg")).await;
+    }
+    let gateway = gateway.restart().await;
+    scanned(&gateway).await;
+    assert_eq!(gateway.image(SMALL).await.headers[ETAG], after);
+}
+
 #[tokio::test]
 async fn a_purge_of_one_item_leaves_the_others_and_one_of_a_source_none() {
     let counts = Counts::start();
@@ -274,6 +294,8 @@ async fn only_operators_purge() {
         ("another site", Request::post(path).header("sec-fetch-site", "cross-site"), "", 403),
         ("with a cookie", Request::post(path).header("cookie", "a=b"), "", 403),
         ("with a body", Request::post(path), "everything", 413),
+        ("with a query", Request::post("/admin/purge/maps?item=a.png"), "", 400),
+        ("with an empty query", Request::post("/admin/purge/maps?"), "", 400),
         ("a link", Request::get(path), "", 405),
         ("a look", Request::head(path), "", 405),
         ("a question", Request::options(path), "", 405),

@@ -136,27 +136,34 @@ fn version(text: &str) -> u32 {
 /// ends, so that a run may read the last one's.
 pub(super) struct Failures {
     path: PathBuf,
+    /// Where those of this run are until it ends.
+    new: PathBuf,
     file: Option<File>,
 }
 
 impl Failures {
-    pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), file: None }
+    /// Those of this run. What one that was killed had added belongs to the last one's.
+    pub(super) fn begin(path: &Path) -> io::Result<Self> {
+        let failures = Self { path: path.to_owned(), new: path.with_extension("new"), file: None };
+        if failures.new.exists() {
+            failures.join()?;
+        }
+        Ok(failures)
     }
 
     pub(super) fn add(&mut self, id: &str) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
-            None => self.file.insert(File::create(self.path.with_extension("new"))?),
+            None => self.file.insert(File::create(&self.new)?),
         };
         // An id of several lines could not be told from several ids.
-        if id.contains('\n') { Ok(()) } else { writeln!(file, "{id}") }
+        if id.contains('\n') { Ok(()) } else { file.write_all(format!("{id}\n").as_bytes()) }
     }
 
     /// Those of this run are all there are.
     pub(super) fn replace_last(self) -> io::Result<()> {
         let done = match self.file {
-            Some(_) => fs::rename(self.path.with_extension("new"), &self.path),
+            Some(_) => fs::rename(&self.new, &self.path),
             None => fs::remove_file(&self.path),
         };
         done.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
@@ -164,20 +171,20 @@ impl Failures {
 
     /// Those of earlier runs may still fail.
     pub(super) fn add_to_last(self) -> io::Result<()> {
-        if self.file.is_none() {
-            return Ok(());
-        }
-        let new = self.path.with_extension("new");
+        if self.file.is_some() { self.join() } else { Ok(()) }
+    }
+
+    fn join(&self) -> io::Result<()> {
         let mut last = File::options().create(true).read(true).append(true).open(&self.path)?;
         end_last_line(&mut last)?;
         let known: HashSet<String> = BufReader::new(&last).lines().collect::<io::Result<_>>()?;
-        for id in BufReader::new(File::open(&new)?).lines() {
+        for id in BufReader::new(File::open(&self.new)?).lines() {
             let id = id?;
             if !known.contains(&id) {
                 writeln!(last, "{id}")?;
             }
         }
-        fs::remove_file(new)
+        fs::remove_file(&self.new)
     }
 }
 
@@ -204,7 +211,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("failed");
         let run = |ids: &[&str], end: fn(Failures) -> io::Result<()>| {
-            let mut failures = Failures::new(&path);
+            let mut failures = Failures::begin(&path).unwrap();
             ids.iter().for_each(|id| failures.add(id).unwrap());
             end(failures).unwrap();
             assert!(!path.with_extension("new").exists());
@@ -216,6 +223,17 @@ mod tests {
         assert_eq!(run(&["b", "d"], Failures::add_to_last), "a\nb\nc\nd\n");
         assert_eq!(run(&[], Failures::add_to_last), "a\nb\nc\nd\n");
         assert_eq!(run(&["d"], Failures::replace_last), "d\n");
+        // As by a kill.
+        let killed = |ids: &[&str]| {
+            let mut failures = Failures::begin(&path).unwrap();
+            ids.iter().for_each(|id| failures.add(id).unwrap());
+        };
+        killed(&["e", "d"]);
+        killed(&["f"]);
+        killed(&[]);
+        assert_eq!(run(&["g"], Failures::add_to_last), "d\ne\nf\ng\n");
+        killed(&["h"]);
+        assert_eq!(run(&["i"], Failures::replace_last), "i\n");
         assert_eq!(run(&[], Failures::replace_last), "");
     }
 
@@ -285,16 +303,16 @@ mod tests {
     fn a_list_may_be_read_while_the_next_one_is_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("failed");
-        let mut failures = Failures::new(&path);
+        let mut failures = Failures::begin(&path).unwrap();
         failures.add("a").unwrap();
         failures.add("two\nlines").unwrap();
         failures.replace_last().unwrap();
-        let mut next = Failures::new(&path);
+        let mut next = Failures::begin(&path).unwrap();
         next.add("b").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "a\n");
         next.replace_last().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "b\n");
-        Failures::new(&path).replace_last().unwrap();
+        Failures::begin(&path).unwrap().replace_last().unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

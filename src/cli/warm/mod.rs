@@ -91,7 +91,7 @@ impl Warm {
     async fn warm(&self, settings: &Settings, jobs: usize, out: &mut impl Write) -> Result<(), Failure> {
         let mut stop = pin!(stop()?);
         let place = Place::enter(&settings.cache.dir, &self.source)?;
-        let masters = place.masters();
+        let (masters, failures) = (place.masters(), Failures::begin(&place.failed())?);
         let (warming, without) = tokio::select! {
             warming = assemble::warming(settings, &self.source, &masters, jobs) => warming.map_err(Failure::other)?,
             () = &mut stop => return Err(interrupted()),
@@ -116,7 +116,7 @@ impl Warm {
         let mut work = Work {
             warming: &warming,
             journal,
-            failures: Failures::new(&place.failed()),
+            failures,
             tally: Tally::default(),
             progress: Progress::begin(total),
             jobs,

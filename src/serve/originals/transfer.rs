@@ -11,6 +11,7 @@ use super::pieces::Pieces;
 use super::{KIB, Original, Originals, local};
 use crate::adapter::record::MediaId;
 use crate::adapter::{AdapterError, Content, Media};
+use crate::imaging::ImagingError;
 use crate::serve::source::Source;
 use crate::serve::{ServeError, metrics};
 use crate::store::{Draft, Key, StoreError};
@@ -32,13 +33,17 @@ enum Failed {
     Disk(StoreError),
     /// The memory for masters is full.
     Memory,
+    /// It is larger than both will ever take.
+    TooLarge(u64),
 }
 
 impl Fetch {
-    /// Onto the disk; into memory while the disk takes nothing.
+    /// Onto the disk; into memory while the disk takes nothing, or has no room for it.
     pub(super) async fn run(self) -> Result<Original, ServeError> {
         if self.originals.has_disk() {
             match self.fetch(Place::Disk).await {
+                // Nothing is wrong with the disk.
+                Err(Failed::Disk(StoreError::Full { .. })) => {}
                 Err(Failed::Disk(error)) => self.originals.rest(&error),
                 other => return other.map_err(|failed| self.told(failed)),
             }
@@ -53,6 +58,11 @@ impl Fetch {
         };
         let media = self.ask(0).await.map_err(|error| self.failed(error))?;
         let (total, version) = (media.total, media.version.clone());
+        self.check(total.unwrap_or_default())?;
+        // What the disk has no room for pushes nothing out first.
+        if total.is_some_and(|total| total > self.originals.room()) {
+            target = Target::memory(&self.originals.in_memory);
+        }
         let stream = match media.content {
             Content::Local(file) => return local(file).await.map_err(Failed::Source),
             Content::Stream(stream) => stream,
@@ -76,6 +86,7 @@ impl Fetch {
             let broken = match stream.next().await {
                 Some(Ok(chunk)) => {
                     received += chunk.len() as u64;
+                    self.check(received)?;
                     target.append(chunk).await?;
                     continue;
                 }
@@ -103,6 +114,11 @@ impl Fetch {
         self.source.adapter.media(&self.media, (from > 0).then_some(from..u64::MAX)).await
     }
 
+    /// Whether so many bytes find a place somewhere.
+    fn check(&self, bytes: u64) -> Result<(), Failed> {
+        if bytes <= self.originals.most { Ok(()) } else { Err(Failed::TooLarge(bytes)) }
+    }
+
     fn failed(&self, error: AdapterError) -> Failed {
         Failed::Source(ServeError::from_adapter(&self.source.name, "image", error))
     }
@@ -120,6 +136,15 @@ impl Fetch {
             Failed::Memory => {
                 tracing::debug!(source = %self.source.name, media = %self.media, "no memory is left to hold a master");
                 ServeError::Busy
+            }
+            Failed::TooLarge(bytes) => {
+                let error = ImagingError::TooLarge {
+                    what: "the file",
+                    found: format!("{bytes} bytes, if not more"),
+                    limit: self.originals.most,
+                    rule: "three tenths of `cache.disk`, or three sixteenths of `limits.memory`",
+                };
+                ServeError::from_imaging(&self.source.name, self.media.as_str(), error)
             }
         }
     }

@@ -47,7 +47,7 @@ where
         }
         earlier.take_if(|told| told.age(now) >= good(source));
         // Who has an earlier answer asks at once: what is heard against it has to hold at once.
-        let _lock = match earlier {
+        let _stint = match earlier {
             None if source.record_ttl > HELD => {
                 let fresh = || async {
                     let told = self.written(source, question).await?;
@@ -58,7 +58,7 @@ where
                         self.remember(question, State::Told(told.clone()));
                         return Ok(told);
                     }
-                    Turn::Ours(lock) => Some(lock),
+                    Turn::Ours(stint) => Some(stint),
                 }
             }
             // An answer that is over sooner than a lock is not worth waiting for.
@@ -70,15 +70,20 @@ where
             Ok(mut value) => {
                 value.begin(question.epoch);
                 // The same answer again is the same value: what rests on it stands.
-                let is_same = |told: &Told<V>| told.epoch == question.epoch && *told.value == value;
-                let told = match earlier.filter(is_same) {
-                    Some(told) => {
-                        told.value.told_again();
-                        question.told(told.value, now)
+                let is_same = |told: &&Told<V>| told.epoch == question.epoch && *told.value == value;
+                let same = earlier.as_ref().filter(is_same).map(|told| Arc::clone(&told.value));
+                let is_changed = earlier.is_some() && same.is_none();
+                let told = match same {
+                    Some(value) => {
+                        value.told_again();
+                        question.told(value, now)
                     }
                     None => question.told(Arc::new(value), now),
                 };
-                self.write(source, question, &told).await;
+                // Who finds nothing newer would let stand in what was told before: it may have been open to more people.
+                if self.write(source, question, &told).await.is_err() && is_changed {
+                    self.retract(source, question).await;
+                }
                 self.remember(question, State::Told(told.clone()));
                 Ok(told)
             }
@@ -87,7 +92,7 @@ where
                 if let (ServeError::Unreadable { earlier: Earlier::Kept, .. }, Some(told)) =
                     (&error, &earlier)
                 {
-                    self.write(source, question, told).await;
+                    let _ = self.write(source, question, told).await;
                 }
                 earlier.take_if(|_| heard.access() > Some(Access::Open) || self.is_void(question));
                 self.instead(source, question, earlier, error).await

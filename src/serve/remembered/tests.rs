@@ -341,7 +341,8 @@ struct Replica {
 }
 
 fn replica(store: &Arc<Memory>) -> Replica {
-    let (mut script, replicas) = (Script::new(store.clone()), Replicas::sharing(store.clone()));
+    let patience = Duration::from_secs(60);
+    let (mut script, replicas) = (Script::new(store.clone()), Replicas::sharing(store.clone(), patience));
     script.remembered.replicas = replicas.clone();
     Replica { script, replicas }
 }

@@ -151,13 +151,18 @@ impl Store for Redis {
     }
 
     async fn put(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), StoreError> {
-        match self.set::<()>(key, &value, ttl, None).await? {
-            Some(()) => {
+        match self.set::<()>(key, &value, ttl, None).await {
+            Ok(Some(())) => {
                 metrics::request(self.name, Outcome::Stored);
                 Ok(())
             }
             // The old value must not stay in place of the new one.
-            None => self.remove(key).await,
+            Ok(None) => self.remove(key).await,
+            Err(error) => {
+                // A full Redis takes nothing and lets go all the same; where there is no line this costs nothing.
+                let _ = self.remove(key).await;
+                Err(error)
+            }
         }
     }
 

@@ -165,6 +165,8 @@ async fn a_full_redis_refuses_what_is_new_and_gives_what_it_has() {
     let refused = store.put(&key("b"), Bytes::from_static(b"v"), MINUTE).await.unwrap_err().to_string();
     assert!(refused.contains("OOM"), "{refused}");
     assert_eq!(store.get(&key("a")).await.unwrap(), Some(Bytes::from_static(b"v")));
+    assert!(store.put(&key("a"), Bytes::from_static(b"w"), MINUTE).await.is_err());
+    assert_eq!(store.get(&key("a")).await.unwrap(), None, "the old value must not stay");
     assert_eq!(store.standing(), Standing::Up);
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use tracing::{info, warn};
@@ -34,8 +34,7 @@ impl Room {
         found.sort_unstable_by_key(|(time, ..)| *time);
         let (count, before) = (found.len(), -(found.len() as i64) - 1);
         for (order, (_, name, bytes)) in (before..).zip(found) {
-            let gone = self.take_in(&mut self.lock(), name, Slot::new(bytes, order));
-            gone.iter().for_each(|path| self.delete(path));
+            self.drop_file(|index| self.take_in(index, name, Slot::new(bytes, order)));
         }
         let size_bytes = {
             let mut index = self.lock();
@@ -46,14 +45,12 @@ impl Room {
         self.drop_surplus();
     }
 
-    /// Takes in a file that was found, unless nobody wants it. What goes for that has its place no more, and is to be deleted.
-    fn take_in(&self, index: &mut Index, name: Name, slot: Slot) -> Option<PathBuf> {
+    /// Takes in a file that was found, unless nobody wants it. What has to go for that, or instead.
+    fn take_in(&self, index: &mut Index, name: Name, slot: Slot) -> Option<(Name, u64)> {
         let bytes = slot.bytes;
         let is_owner = self.tenure == Tenure::Owner;
         match index.slots.get(&name).map(|known| (known.bytes, known.order)) {
-            None if index.unwelcome.iter().flatten().any(|owners| owners.own(&name)) => {
-                Some(self.put_aside(index, name, bytes))
-            }
+            None if index.unwelcome.iter().flatten().any(|owners| owners.own(&name)) => Some((name, bytes)),
             None => {
                 index.insert(name, slot);
                 None
@@ -63,10 +60,10 @@ impl Room {
             Some((known, order)) if order < 0 => {
                 index.remove(name);
                 index.insert(name, slot);
-                is_owner.then(|| self.put_aside(index, name, known))
+                is_owner.then_some((name, known))
             }
             // Written while we looked; under another length the old file is still there.
-            Some(_) => is_owner.then(|| self.put_aside(index, name, bytes)),
+            Some(_) => is_owner.then_some((name, bytes)),
         }
     }
 

@@ -123,6 +123,29 @@ fn drafts_take_room_and_leave_none_behind() {
 }
 
 #[test]
+fn drafts_alone_take_no_more_than_the_budget() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let counts = recorder.handle();
+    let _counting = ::metrics::set_default_local_recorder(&recorder);
+    let shelf = open(dir.path(), 300);
+    let (mut one, mut other) = (shelf.draft(name(1)).unwrap(), shelf.draft(name(2)).unwrap());
+    one.write(&vec![0; blocks(200)]).unwrap();
+    other.write(&vec![0; blocks(100)]).unwrap();
+    let told = format!("loggia_store_bytes{{store=\"test\"}} {}", blocks(300));
+    assert!(counts.render().contains(&told), "{}", counts.render());
+    for draft in [&mut one, &mut other] {
+        let error = draft.write(&[0]).unwrap_err();
+        assert!(matches!(error, StoreError::Full { .. }), "{error}");
+    }
+    drop(one);
+    assert!(counts.render().contains(&told.replace("1228800", "409600")), "{}", counts.render());
+    other.write(&vec![0; blocks(200)]).unwrap();
+    other.shelve(Flush::None).unwrap();
+    assert_eq!((present(&shelf), held(&shelf)), (vec![2], blocks(300)));
+}
+
+#[test]
 fn a_draft_that_is_being_written_survives_the_start_of_another() {
     let dir = tempfile::tempdir().unwrap();
     let old = open(dir.path(), 1000);
@@ -174,9 +197,7 @@ fn what_is_purged_before_it_is_found_goes_when_it_is_found() {
     let shelf = open(dir.path(), 1000);
     ["a", "b"].iter().for_each(|item| drop(shelved(&shelf, of(item, 1)).shelve(Flush::None).unwrap()));
     drop(shelf);
-    let (index, tenure) = (Mutex::new(Index::new()), Tenure::Owner);
-    let room = Room { name: "test", dir: dir.path().to_owned(), budget: 1 << 20, tenure, index };
-    let shelf = Shelf { room: Arc::new(room) };
+    let shelf = Shelf { room: Arc::new(Room::new("test", dir.path(), 1 << 20, Tenure::Owner)) };
     assert_eq!(shelf.purge(&Scope::new("maps", Some("a"))), Dropped { entries: 1, bytes: 100 });
     // What the search came upon just before.
     let path = of("a", 1).path(dir.path(), 100);
@@ -207,6 +228,72 @@ fn who_looks_into_the_index_does_not_wait_for_files_to_be_deleted() {
     }
     assert!(seen.len() > 5 && written == 5, "{seen:?}");
     assert_eq!((held(&shelf), files(dir.path())), (blocks(1), 1));
+    assert_eq!(fs::read_dir(dir.path().join(DRAFTS)).unwrap().count(), 0);
+}
+
+/// A disk may take seconds to give a file its name, or to take one away.
+#[test]
+fn who_looks_into_the_index_does_not_wait_for_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let shelf = open(dir.path(), 300);
+    (1..=2).for_each(|n| shelve(&shelf, n, blocks(100)));
+    let (late, .., pin) = shelf.pin(name(2)).unwrap();
+    let turn = shelf.room.turn();
+    thread::scope(|scope| {
+        let waiting: [thread::ScopedJoinHandle<'_, ()>; 3] = [
+            scope.spawn(|| shelf.remove(name(1))),
+            scope.spawn(|| shelve(&shelf, 2, blocks(50))),
+            scope.spawn(|| _ = shelf.purge(&Scope::new("maps", None))),
+        ];
+        while held(&shelf) != blocks(250) {
+            thread::yield_now();
+        }
+        assert!(shelf.is_scanned() && shelf.has_room(1) && !waiting.iter().any(|one| one.is_finished()));
+        let (path, bytes, _) = shelf.pin(name(1)).unwrap();
+        assert_eq!(fs::metadata(path).unwrap().len(), bytes);
+        assert_eq!(shelf.find(name(2)), Some(late.clone()));
+        drop(turn);
+    });
+    assert_eq!((present(&shelf), held(&shelf), files(dir.path())), (vec![2], blocks(50), 1));
+    // It is another one by now.
+    pin.discard();
+    assert!(!late.exists() && shelf.find(name(2)).is_some());
+}
+
+/// Looks, while others replace, drop and purge: what is told to be there is whole, or was there a moment ago.
+#[test]
+fn index_and_folder_agree_whoever_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let shelf = open(dir.path(), 12);
+    thread::scope(|scope| {
+        for seed in 0..4_usize {
+            let shelf = &shelf;
+            scope.spawn(move || {
+                for round in 0..200_usize {
+                    let n = (seed * 7 + round * 3) % 10;
+                    let name = of(["a", "b"][n % 2], n as u8);
+                    match round % 9 {
+                        0 => shelf.remove(name),
+                        1 => _ = shelf.purge(&Scope::new("maps", Some("a"))),
+                        2 => shelf.pin(name).into_iter().for_each(|(.., pin)| pin.discard()),
+                        _ => {
+                            let mut draft = shelf.draft(name).unwrap();
+                            draft.write(&vec![1; 1 + (seed + round) % 5000]).unwrap();
+                            draft.shelve(Flush::None).unwrap();
+                        }
+                    }
+                }
+            });
+        }
+    });
+    // Files that were held open while room was made go with the next one.
+    shelve(&shelf, 1, 1);
+    let index = shelf.room.lock();
+    assert_eq!((files(dir.path()), index.drafted), (index.slots.len(), 0));
+    for (name, slot) in &index.slots {
+        assert_eq!(fs::metadata(name.path(dir.path(), slot.bytes)).unwrap().len(), slot.bytes);
+    }
+    assert!(index.taken() <= blocks(12) as u64);
     assert_eq!(fs::read_dir(dir.path().join(DRAFTS)).unwrap().count(), 0);
 }
 

@@ -79,6 +79,13 @@ impl Archive {
         fs::write(path, text.replace("\"o:is_public\":true", "\"o:is_public\":false")).unwrap();
     }
 
+    /// From now on none of its pages is, while the item stays open.
+    pub(crate) fn close_pages(&self) {
+        let path = self.folder.path().join("media.json");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(path, text.replace("\"o:is_public\":true", "\"o:is_public\":false")).unwrap();
+    }
+
     /// The section of a source `dam` that is this system; `more` follows below it.
     pub(crate) fn source(&self, more: &str) -> String {
         format!(

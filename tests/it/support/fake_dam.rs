@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -50,6 +50,8 @@ pub(crate) enum Fault {
     Shape,
     /// Of a file all comes, whatever part is asked for.
     Deaf,
+    /// Of a file all comes, and nobody says how long it is.
+    Endless,
     /// Parts of a file are said to be of a longer one.
     Longer,
     /// Parts of a file are shorter than they are said to be.
@@ -231,7 +233,7 @@ impl FakeDam {
         let mut held = self.state.held.subscribe();
         let _ = held.wait_for(|held| held.is_none_or(|part| !line.contains(part))).await;
         match fault {
-            None | Some(Fault::Half | Fault::Deaf | Fault::Longer | Fault::Shorter) => {}
+            None | Some(Fault::Half | Fault::Deaf | Fault::Endless | Fault::Longer | Fault::Shorter) => {}
             Some(Fault::Silent) => std::future::pending().await,
             Some(Fault::Cut) => return cut(b"{\"begin", 1000),
             Some(Fault::TooMany) => {
@@ -293,6 +295,7 @@ impl FakeDam {
                         cut(&bytes[..bytes.len() / 2], bytes.len())
                     }
                     Some(Fault::Deaf) => file(&bytes, &HeaderMap::new()),
+                    Some(Fault::Endless) => file(&bytes, &HeaderMap::new()).map(of_no_length),
                     Some(fault @ (Fault::Longer | Fault::Shorter)) => lie(file(&bytes, asked), fault),
                     _ => file(&bytes, asked),
                 };
@@ -364,6 +367,11 @@ fn lie(mut answer: Response<Body>, fault: Fault) -> Response<Body> {
         *answer.body_mut() = BodyExt::boxed_unsync(short);
     }
     answer
+}
+
+/// The same bytes, of which nobody says how many there are.
+fn of_no_length(body: Body) -> Body {
+    BodyExt::boxed_unsync(StreamBody::new(body.into_data_stream().map_ok(Frame::data)))
 }
 
 /// An answer that announces more than it sends.
