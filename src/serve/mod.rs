@@ -62,6 +62,9 @@ pub enum ServeError {
     /// All hands are full.
     #[error("the gateway is busy; try again shortly")]
     Busy,
+    /// What was made of a master is damaged and gone; it can be made again.
+    #[error("the pyramid of `{0}` was damaged; try again shortly")]
+    Damaged(String),
     /// The source cannot be reached at present.
     #[error("source `{name}`: {message}")]
     Unreachable {

@@ -219,6 +219,11 @@ impl Original {
         }
     }
 
+    /// Whether it takes room in memory.
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self, Self::Held { .. })
+    }
+
     /// Whether somebody can write into it: it is not ours then.
     pub(super) fn can_change(&self) -> bool {
         matches!(self, Self::Local(_))

@@ -259,7 +259,7 @@ impl Remotes {
         let cost = Tiled::cost(&header);
         let read = move || Ok((Tiled::of(&mut master, &header, tile)?, header));
         let (tiled, header) = pool.run(cost, read).await.map_err(broken)?;
-        let tiled = tiled.ok_or(Obstacle::Whole)?;
+        let tiled = tiled.filter(Tiled::is_pyramid).ok_or(Obstacle::Whole)?;
         Ok(Remote { place, state, header, tiled, tables })
     }
 

@@ -34,7 +34,7 @@ impl From<ServeError> for Problem {
             ServeError::NotFound { .. } => Self::new(Kind::NotFound, detail),
             ServeError::NotOffered(_) => Self::new(Kind::NotOffered, detail),
             ServeError::TooLarge(_) => Self::new(Kind::OverLimit, detail),
-            ServeError::Busy => Self::busy(detail),
+            ServeError::Busy | ServeError::Damaged(_) => Self::busy(detail),
             ServeError::Unreachable { retry_after, .. } => {
                 Self::new(Kind::SourceAway, detail).with_retry_after(retry_after.unwrap_or(SOON))
             }
