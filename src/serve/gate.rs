@@ -9,7 +9,7 @@ use super::ServeError;
 use super::epochs::{Epochs, Mark};
 use super::facts::{Facts, ImageFacts};
 use super::records::{Described, Known, Records};
-use super::remembered::Stands;
+use super::remembered::{Name, Stands};
 use super::source::{Source, Sources};
 use super::tiles::Tiles;
 use crate::access::{Action, Verdict, decide};
@@ -68,7 +68,7 @@ pub struct Grant {
 #[derive(Clone, Debug)]
 pub struct Standing {
     source: Arc<Source>,
-    item: (String, String),
+    item: Name,
     known: Weak<Known>,
 }
 
@@ -170,6 +170,11 @@ impl View {
     pub(super) fn unless_purged(&self, work: impl FnOnce()) {
         let (source, item) = &self.standing.item;
         self.epochs.unless_purged(source, item, self.mark, work);
+    }
+
+    /// The source, and the item that it is an image of.
+    pub(super) fn item(&self) -> &Name {
+        &self.standing.item
     }
 
     /// What the imaging says of the file.

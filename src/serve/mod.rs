@@ -75,6 +75,14 @@ pub enum ServeError {
         /// When another try may help.
         retry_after: Option<Duration>,
     },
+    /// A file of the source became another one while it was read in parts: what was made of it is out of date.
+    #[error("source `{name}`: file `{media}` changed while it was read")]
+    Changed {
+        /// The source.
+        name: String,
+        /// The file.
+        media: String,
+    },
     /// The source took too long.
     #[error("source `{name}`: {message}")]
     Timeout {

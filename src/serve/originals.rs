@@ -22,6 +22,7 @@ use super::flight::Flights;
 use super::gate::Grant;
 use super::hints::Learnt;
 use super::ranges::Head;
+use super::remembered::Name;
 use super::remote::{Fetched, Remote, Remotes};
 use super::source::Source;
 use crate::adapter::record::MediaId;
@@ -161,6 +162,11 @@ impl Originals {
         ranges: Vec<Range<u64>>,
     ) -> Result<Option<Fetched>, ServeError> {
         self.remotes.read(remote, ranges).await
+    }
+
+    /// Says that a master of an item is another one than before.
+    pub(super) fn changed(&self, item: &Name) {
+        self.remotes.changed(item.clone());
     }
 
     /// Keeps what was read of a master to learn that it has tiles.

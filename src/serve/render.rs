@@ -13,11 +13,13 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use super::ServeError;
 use super::cache::CacheLayer;
 use super::flight::Flights;
-use super::gate::Grant;
+use super::gate::{Grant, View};
 use super::lending::Lending;
 use super::metrics;
 use super::originals::{Original, Originals};
+use super::purge::Purge;
 use super::pyramids::Pyramids;
+use super::remembered::Name;
 use super::replicas::Replicas;
 use super::tiles::{Tiles, put_together};
 use crate::imaging::{self, Header, ImagingError, Limits, Master, Pool};
@@ -48,27 +50,36 @@ pub struct Render {
     originals: Originals,
     lending: Lending,
     pyramids: Pyramids,
+    purge: Purge,
+    renewing: Flights<Name, ()>,
     pool: Arc<Pool>,
     limits: Limits,
 }
 
 impl Render {
-    /// From these masters or their pyramids, on these workers.
+    /// From these masters, lent or whole, or their pyramids, on these workers. What turns out to be made of a file that
+    /// is no more is purged.
     pub fn new(
-        originals: Originals,
-        lending: Lending,
+        (originals, lending): (Originals, Lending),
         pyramids: Pyramids,
+        purge: Purge,
         pool: Arc<Pool>,
         limits: Limits,
     ) -> Self {
-        Self { originals, lending, pyramids, pool, limits }
+        Self { originals, lending, pyramids, purge, renewing: Flights::default(), pool, limits }
     }
 
     async fn run(self, grant: Grant) -> Result<Bytes, ServeError> {
         let begun = Instant::now();
-        let made = match self.make_of_parts(&grant).await? {
-            Some(made) => made,
-            None => self.make_of_whole(grant).await?,
+        let made = match self.make_of_parts(&grant).await {
+            Ok(Some(made)) => made,
+            Ok(None) => self.make_of_whole(grant).await?,
+            Err(error) => {
+                if matches!(error, ServeError::Changed { .. }) {
+                    self.renew(&grant.view).await;
+                }
+                return Err(error);
+            }
         };
         Ok(match made {
             Made::Lent(bytes) => bytes,
@@ -78,6 +89,25 @@ impl Render {
                 bytes.into()
             }
         })
+    }
+
+    /// Has everything forgotten that was made of an item: tiles of two files would be put together to one picture.
+    async fn renew(&self, view: &Arc<View>) {
+        let (originals, purge, view) = (self.originals.clone(), self.purge.clone(), Arc::clone(view));
+        let item = view.item().clone();
+        let work = || async move {
+            // Others may have found out before.
+            if !view.is_purged() {
+                let (source, item) = view.item();
+                tracing::warn!(source, item, media = %view.media, "a file changed that is read in parts");
+                originals.changed(view.item());
+                purge.run(source, Some(item)).await?;
+            }
+            Ok(())
+        };
+        if let Err(error) = self.renewing.join(item, work).await {
+            tracing::error!(%error, "what was made of a file that is no more is told further on");
+        }
     }
 
     /// Made of those parts that it takes of a master that stays with its source; `None` where all of it has to be fetched,

@@ -45,6 +45,7 @@ impl From<ServeError> for Problem {
                 }
                 Self::new(Kind::BadSource, format!("source `{name}`: {message}"))
             }
+            ServeError::Changed { .. } => Self::new(Kind::BadSource, detail),
             // It may say that nobody is to know of it.
             ServeError::Unreadable { .. } => Self::new(Kind::NotFound, "there is nothing at this address"),
             ServeError::Internal(cause) => rescue::internal(&*cause),
