@@ -159,8 +159,6 @@ fn parts(
     // Descriptions and facts have memory of their own.
     let pictures = Arc::new(Tiered::new(Arc::clone(&finished), Arc::clone(&store)));
     let limits = settings.limits.limits();
-    let render = Render::new(originals, lending.clone(), pyramids.clone(), works.pool, limits);
-    let derivatives = derivatives(pictures, replicas.clone(), render);
     let collections = Collections::new(Arc::clone(&store), replicas.clone(), records.clone(), clock);
     let kept = Kept {
         finished: Arc::clone(&finished),
@@ -175,12 +173,16 @@ fn parts(
         records: records.clone(),
         collections: collections.clone(),
     };
+    let purge = Purge::new(sources.clone(), kept, works.redis, &replicas);
+    let masters = (originals, lending.clone());
+    let render = Render::new(masters, pyramids.clone(), purge.clone(), works.pool, limits);
+    let derivatives = derivatives(pictures, replicas, render);
     let parts = Parts {
-        gate: Gate::new(sources.clone(), records, facts),
+        gate: Gate::new(sources, records, facts),
         collections,
         pictures: Pictures::new(Arc::clone(&finished), lending, pyramids, derivatives),
         finished,
-        purge: Purge::new(sources, kept, works.redis, &replicas),
+        purge,
         uris: Uris::new(public.as_str()),
     };
     Ok((parts, works.ready))

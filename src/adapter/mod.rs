@@ -199,6 +199,11 @@ impl AdapterError {
         }
     }
 
+    /// Whether the file ends before the part of it that was asked for.
+    pub fn is_beyond_end(&self) -> bool {
+        matches!(self, Self::Status { status, .. } if *status == StatusCode::RANGE_NOT_SATISFIABLE)
+    }
+
     /// Whether the same question may well be answered later, with nobody changing anything.
     pub fn is_temporary(&self) -> bool {
         match self {

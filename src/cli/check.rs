@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Config, Failure};
+use super::{Config, Failure, open_files};
 use crate::adapter::input::Kind;
 use crate::settings::Settings;
 use crate::settings::load::Environment;
@@ -22,6 +22,9 @@ impl Check {
         summary(&settings, out)?;
         for remark in settings.remarks(&settings.server.public_url(settings.server.listen)) {
             writeln!(out, "\nnote: {}", remark.paragraph())?;
+        }
+        if let Some(shortage) = open_files::shortage(&settings.server) {
+            writeln!(out, "\nnote: {shortage}")?;
         }
         Ok(())
     }

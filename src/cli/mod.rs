@@ -13,6 +13,7 @@ use crate::settings::load::{Environment, Report};
 use crate::settings::problem::{Key, Problem};
 
 mod check;
+mod open_files;
 mod probe;
 mod purge;
 mod serve;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Config, Failure, chain};
+use super::{Config, Failure, chain, open_files};
 use crate::http::PublicUrl;
 use crate::http::listen::ListenError;
 use crate::iiif::address::{Address, Place};
@@ -31,6 +31,10 @@ impl Serve {
     pub(super) fn run(&self, environment: &Environment, out: &mut impl Write) -> Result<(), Failure> {
         let settings = Settings::load(&self.config.file, environment)?;
         telemetry::log(&settings.log).map_err(Failure::other)?;
+        open_files::raise();
+        if let Some(shortage) = open_files::shortage(&settings.server) {
+            tracing::warn!("{shortage}");
+        }
         let metrics = telemetry::metrics().map_err(Failure::other)?;
         let runtime = super::runtime()?;
         let served = runtime.block_on(async {

@@ -9,7 +9,7 @@ use super::ServeError;
 use super::epochs::{Epochs, Mark};
 use super::facts::{Facts, ImageFacts};
 use super::records::{Described, Known, Records};
-use super::remembered::Stands;
+use super::remembered::{Name, Stands};
 use super::source::{Source, Sources};
 use super::tiles::Tiles;
 use crate::access::{Action, Verdict, decide};
@@ -21,7 +21,7 @@ use crate::iiif::image::quality::{Format, Quality};
 use crate::iiif::image::request::ImageRequest;
 use crate::iiif::image::size::Form;
 use crate::imaging::pyramid::{Shape, Side, Spec, can_draw};
-use crate::imaging::{self, Job, Page, can_write};
+use crate::imaging::{self, ImagingError, Job, Page, can_write};
 use crate::store::Key;
 
 /// Goes up when the same request would give other bytes than before: it invalidates what is cached.
@@ -68,7 +68,7 @@ pub struct Grant {
 #[derive(Clone, Debug)]
 pub struct Standing {
     source: Arc<Source>,
-    item: (String, String),
+    item: Name,
     known: Weak<Known>,
 }
 
@@ -143,7 +143,7 @@ impl View {
         let geometry = ready(&self.shape, geometry, request.size.form, &self.limits);
         let canonical = request.canonical(self.api, &geometry, size, &self.limits, tone);
         let job = job(geometry);
-        let key = self.key("image", [&*self.pipeline(), &spelled(&job)]);
+        let key = self.picture(&job);
         Ok(Grant { view: Arc::clone(self), job, canonical, key, tiles: None })
     }
 }
@@ -156,6 +156,11 @@ impl View {
         Key::new(parts.into_iter().chain(more))
     }
 
+    /// Where a picture is kept that was made of the master.
+    fn picture(&self, job: &Job) -> Key {
+        self.key("image", [&*self.pipeline(), &spelled(job)])
+    }
+
     /// Whether it is larger than a tile.
     fn has_levels(&self) -> bool {
         self.shape.width.max(self.shape.height) > self.shape.tile
@@ -165,6 +170,16 @@ impl View {
     pub(super) fn unless_purged(&self, work: impl FnOnce()) {
         let (source, item) = &self.standing.item;
         self.epochs.unless_purged(source, item, self.mark, work);
+    }
+
+    /// The source, and the item that it is an image of.
+    pub(super) fn item(&self) -> &Name {
+        &self.standing.item
+    }
+
+    /// What the imaging says of the file.
+    pub(super) fn failed(&self, error: ImagingError) -> ServeError {
+        ServeError::from_imaging(&self.source.name, self.media.as_str(), error)
     }
 
     /// Whether the item was purged since.
@@ -195,6 +210,11 @@ impl Grant {
     pub(super) fn with_tiles(self, tiles: Arc<Tiles>) -> Self {
         let key = if tiles.are_the_masters() { self.key } else { self.key.with("tiles") };
         Self { key, tiles: Some(tiles), ..self }
+    }
+
+    /// The same grant, for a picture from the master.
+    pub(super) fn without_tiles(self) -> Self {
+        Self { key: self.view.picture(&self.job), tiles: None, ..self }
     }
 
     /// Where the picture comes from, if that is a pyramid.

@@ -8,9 +8,9 @@ use quick_cache::sync::Cache;
 use super::ServeError;
 use super::flight::Flights;
 use super::gate::Grant;
-use super::originals::Originals;
+use super::originals::{Original, Originals};
 use super::tiles::Tiles;
-use crate::imaging::{Limits, Pool, Tiled};
+use crate::imaging::{ImagingError, Limits, Pool, Tiled};
 use crate::store::{Key, Scope};
 use crate::weighed;
 
@@ -66,32 +66,53 @@ impl Lending {
         Self { shared: Arc::new(shared), opening: Flights::default() }
     }
 
-    /// The tiles of the master of a grant, if it lends them and lies on this machine. Whatever is wrong with it is told by
-    /// who draws from it.
-    pub async fn get(&self, grant: &Grant) -> Option<Arc<Tiles>> {
+    /// The tiles of the master of a grant, if it lends them and lies on this machine. An error where that cannot be told:
+    /// drawn instead, a tile would be other bytes under the same tag.
+    pub async fn get(&self, grant: &Grant) -> Result<Option<Arc<Tiles>>, ServeError> {
+        self.find(grant, || self.shared.originals.has(grant)).await
+    }
+
+    /// The same of a master that is fetched if need be.
+    pub(super) async fn fetch(&self, grant: &Grant) -> Result<Option<Arc<Tiles>>, ServeError> {
+        self.find(grant, || true).await
+    }
+
+    async fn find(
+        &self,
+        grant: &Grant,
+        may_open: impl FnOnce() -> bool,
+    ) -> Result<Option<Arc<Tiles>>, ServeError> {
         if !grant.lends() {
-            return None;
+            return Ok(None);
         }
         let key = grant.master();
         if let Some(known) = self.shared.open.get(&key) {
-            return known;
+            return Ok(known);
         }
-        if !self.shared.originals.has(grant) {
-            return None;
+        if !may_open() {
+            return Ok(None);
         }
         let work = || Arc::clone(&self.shared).open(grant.clone(), key.clone());
-        self.opening.join(key.clone(), work).await.ok()?
+        self.opening.join(key.clone(), work).await
     }
 
     /// Whether the master of a grant is at hand and is in tiles that it does not lend: one without smaller levels is no
     /// pyramid, and each view of the whole would be drawn from all of it.
-    pub(super) async fn refuses(&self, grant: &Grant) -> bool {
-        self.shared.originals.has(grant) && self.get(grant).await.is_none()
+    pub(super) async fn refuses(&self, grant: &Grant) -> Result<bool, ServeError> {
+        Ok(self.shared.originals.has(grant) && self.get(grant).await?.is_none())
     }
 
     /// Lets go of what is kept open of a scope.
     pub(super) fn close(&self, scope: &Scope) {
         self.shared.open.retain(|key, _| !scope.holds(key.as_str()));
+    }
+
+    /// What it means that a tile could not be read. A file that was opened too long ago may be found when it is opened anew.
+    pub(super) fn failed(&self, grant: &Grant, error: ImagingError) -> ServeError {
+        if !matches!(error, ImagingError::Busy) {
+            self.close_one(grant);
+        }
+        grant.view.failed(error)
     }
 
     /// Lets go of a master that is not what it was.
@@ -104,18 +125,35 @@ impl Shared {
     async fn open(self: Arc<Self>, grant: Grant, key: Key) -> Result<Option<Arc<Tiles>>, ServeError> {
         let view = &grant.view;
         let original = self.originals.open(&view.source, &view.media, &view.version).await?;
-        let failed = |error| ServeError::from_imaging(&view.source.name, view.media.as_str(), error);
-        let header = self.pool.header(original.reader(), view.page(), self.limits).await;
-        let ((header, mut master), side) = (header.map_err(failed)?, grant.tile());
+        // One in memory takes the room of others there.
+        let stays = !original.is_held();
+        match self.look(original, &grant).await {
+            Ok(tiles) => {
+                // What was purged in the meantime lives as long as somebody reads it.
+                view.unless_purged(|| {
+                    if stays {
+                        self.open.insert(key, tiles.clone());
+                    }
+                });
+                Ok(tiles)
+            }
+            Err(error @ (ImagingError::Busy | ImagingError::Read(_) | ImagingError::Decoder(_))) => {
+                Err(view.failed(error))
+            }
+            // What is wrong with the file itself is told by who draws from it.
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn look(&self, original: Original, grant: &Grant) -> Result<Option<Arc<Tiles>>, ImagingError> {
+        let header = self.pool.header(original.reader(), grant.view.page(), self.limits);
+        let ((header, mut master), side) = (header.await?, grant.tile());
         let (cost, pool) = (Tiled::cost(&header), Arc::clone(&self.pool));
         let read = move || {
             let tiled = Tiled::of(&mut *master, &header, side)?;
             original.check()?;
             Ok(tiled.filter(Tiled::is_pyramid).map(|tiled| Tiles::lent(header, tiled, original, pool)))
         };
-        let tiles = self.pool.run(cost, read).await.map_err(failed)?.map(Arc::new);
-        // What was purged in the meantime lives as long as somebody reads it.
-        view.unless_purged(|| self.open.insert(key, tiles.clone()));
-        Ok(tiles)
+        Ok(self.pool.run(cost, read).await?.map(Arc::new))
     }
 }

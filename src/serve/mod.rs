@@ -62,6 +62,9 @@ pub enum ServeError {
     /// All hands are full.
     #[error("the gateway is busy; try again shortly")]
     Busy,
+    /// What was made of a master is damaged and gone; it can be made again.
+    #[error("the pyramid of `{0}` was damaged; try again shortly")]
+    Damaged(String),
     /// The source cannot be reached at present.
     #[error("source `{name}`: {message}")]
     Unreachable {
@@ -71,6 +74,14 @@ pub enum ServeError {
         message: String,
         /// When another try may help.
         retry_after: Option<Duration>,
+    },
+    /// A file of the source became another one while it was read in parts: what was made of it is out of date.
+    #[error("source `{name}`: file `{media}` changed while it was read")]
+    Changed {
+        /// The source.
+        name: String,
+        /// The file.
+        media: String,
     },
     /// The source took too long.
     #[error("source `{name}`: {message}")]

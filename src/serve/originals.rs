@@ -22,6 +22,7 @@ use super::flight::Flights;
 use super::gate::Grant;
 use super::hints::Learnt;
 use super::ranges::Head;
+use super::remembered::Name;
 use super::remote::{Fetched, Remote, Remotes};
 use super::source::Source;
 use crate::adapter::record::MediaId;
@@ -165,6 +166,11 @@ impl Originals {
         self.remotes.read(remote, ranges).await
     }
 
+    /// Says that a master of an item is another one than before.
+    pub(super) fn changed(&self, item: &Name) {
+        self.remotes.changed(item.clone());
+    }
+
     /// Keeps what was read of a master to learn that it has tiles.
     pub(super) fn keep_head(&self, source: &Source, media: &MediaId, version: &str, head: Head) {
         self.remotes.keep(key(source, media, version), head);
@@ -219,6 +225,11 @@ impl Original {
             Self::Kept(file) => file.bytes(),
             Self::Local(_) | Self::Held { .. } => 0,
         }
+    }
+
+    /// Whether it takes room in memory.
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self, Self::Held { .. })
     }
 
     /// Whether somebody can write into it: it is not ours then.

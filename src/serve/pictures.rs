@@ -10,7 +10,6 @@ use super::gate::Grant;
 use super::lending::Lending;
 use super::pyramids::Pyramids;
 use super::render::Derivatives;
-use crate::imaging::ImagingError;
 use crate::store::Memory;
 
 /// All pictures. Cheap to clone.
@@ -36,8 +35,9 @@ impl Pictures {
     /// Where the picture comes from is known before it is made, for it decides about the bytes.
     pub async fn placed(&self, grant: Grant) -> Grant {
         let tiles = match self.lending.get(&grant).await {
-            None => self.pyramids.get(&grant).await,
-            lent => lent,
+            Ok(None) => self.pyramids.get(&grant).await,
+            // An answer that was kept is none the worse for an error; who would have to make one meets it again.
+            lent => lent.ok().flatten(),
         };
         match tiles {
             Some(tiles) => grant.with_tiles(tiles),
@@ -45,8 +45,20 @@ impl Pictures {
         }
     }
 
-    /// The picture. What lies in memory or in a pyramid costs neither a task nor a lock that anybody holds for long.
-    pub async fn get(&self, grant: Grant) -> Result<Bytes, ServeError> {
+    /// The picture, and the grant that it answers: not the one that was asked with if a pyramid turns out to be damaged.
+    pub async fn get(&self, grant: Grant) -> Result<(Bytes, Grant), ServeError> {
+        let (found, grant) = match self.find(&grant).await {
+            Err(ServeError::Damaged(_)) => {
+                let grant = grant.without_tiles();
+                (self.find(&grant).await, grant)
+            }
+            found => (found, grant),
+        };
+        Ok((found?, grant))
+    }
+
+    /// What lies in memory or in a pyramid costs neither a task nor a lock that anybody holds for long.
+    async fn find(&self, grant: &Grant) -> Result<Bytes, ServeError> {
         if let Some(bytes) = self.finished.get_now(grant.key()) {
             return Ok(bytes);
         }
@@ -54,13 +66,11 @@ impl Pictures {
         if let Some(tiles) = &grant.tiles {
             match tiles.find(&grant.job).await {
                 Some(Ok(bytes)) => return Ok(bytes),
-                // Drawn instead, it would be other bytes under the same tag.
-                Some(Err(ImagingError::Busy)) => return Err(ServeError::Busy),
-                Some(Err(_)) if tiles.are_the_masters() => self.lending.close_one(&grant),
-                Some(Err(error)) => self.pyramids.drop_damaged(&grant, &error).await,
+                Some(Err(error)) if tiles.are_the_masters() => return Err(self.lending.failed(grant, error)),
+                Some(Err(error)) => return Err(self.pyramids.failed(grant, tiles, error).await),
                 None => {}
             }
         }
-        self.derivatives.clone().oneshot(grant).await
+        self.derivatives.clone().oneshot(grant.clone()).await
     }
 }

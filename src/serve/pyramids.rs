@@ -16,7 +16,7 @@ use super::originals::Originals;
 use super::replicas::Stint;
 use super::tiles::Tiles;
 use crate::imaging::pyramid::{self, Pyramid};
-use crate::imaging::{ImagingError, Job, Limits, Pool};
+use crate::imaging::{ImagingError, Limits, Pool};
 use crate::store::bucket::Inventory;
 use crate::store::{Files, Key, Scope, StoreError};
 use crate::weighed;
@@ -153,15 +153,23 @@ impl Pyramids {
         self.shared.files.room()
     }
 
-    /// Draws a job from tiles of ours; a master that lends its own is drawn as any master.
-    pub async fn redraw(&self, tiles: &Tiles, job: Job) -> Option<Result<Vec<u8>, ImagingError>> {
+    /// Draws a picture from tiles of ours; a master that lends its own is drawn as any master.
+    pub(super) async fn redraw(
+        &self,
+        grant: &Grant,
+        tiles: &Arc<Tiles>,
+    ) -> Option<Result<Vec<u8>, ServeError>> {
         let (pyramid, file) = tiles.ours()?;
-        let limits = self.shared.limits;
-        Some(match pyramid::admit_redrawing(&pyramid, &job, &limits) {
+        let (job, limits) = (grant.job, self.shared.limits);
+        let drawn = match pyramid::admit_redrawing(&pyramid, &job, &limits) {
             Ok(cost) => {
                 self.shared.pool.run(cost, move || pyramid::redraw(&pyramid, &file, &job, &limits)).await
             }
             Err(error) => Err(error),
+        };
+        Some(match drawn {
+            Ok(drawn) => Ok(drawn),
+            Err(error) => Err(self.failed(grant, tiles, error).await),
         })
     }
 
@@ -173,17 +181,26 @@ impl Pyramids {
         self.shared.looked.retain(|key, ()| !scope.holds(key.as_str()));
     }
 
-    /// Forgets a pyramid that turned out to be damaged; another one will be made.
-    pub async fn drop_damaged(&self, grant: &Grant, error: &ImagingError) {
-        if let Some(key) = grant.pyramid() {
-            tracing::warn!(source = %grant.view.source.name, media = %grant.view.media, %error, "dropping a damaged pyramid");
-            self.shared.open.remove(&key);
-            self.shared.forget(&key).await;
+    /// What it means that something could not be had of a pyramid. One that is damaged is forgotten, so that another one
+    /// will be made; of many who find out, the first one tells.
+    pub(super) async fn failed(&self, grant: &Grant, tiles: &Arc<Tiles>, error: ImagingError) -> ServeError {
+        // The imaging would speak of a master.
+        let (problem, is_broken) = match error {
+            ImagingError::Broken(problem) => (problem, true),
+            ImagingError::Read(error) => (error.to_string(), false),
+            error => return grant.view.failed(error),
+        };
+        let (source, media, shared) = (&grant.view.source.name, &grant.view.media, &self.shared);
+        if let Some(key) = grant.pyramid().filter(|_| tiles.spoil()) {
+            tracing::warn!(%source, %media, problem, "dropping a damaged pyramid");
+            shared.open.remove_if(&key, |open| Arc::ptr_eq(open, tiles));
+            shared.forget(&key).await;
             // Perhaps it came from there, or was sent there as it was. That a disk cannot be read is not its fault.
-            if matches!(error, ImagingError::Broken(_)) {
-                self.shared.discard(&key).await;
+            if is_broken {
+                shared.discard(&key).await;
             }
         }
+        ServeError::Damaged(media.to_string())
     }
 
     /// Has a pyramid made of the master that is asked for, unless there is one, or one on its way.
@@ -350,8 +367,7 @@ impl Shared {
     }
 
     async fn build(&self, grant: &Grant, key: &Key) -> Result<Tiles, ServeError> {
-        let failed =
-            |error| ServeError::from_imaging(&grant.view.source.name, grant.view.media.as_str(), error);
+        let failed = |error| grant.view.failed(error);
         let turn = self.pool.background().await;
         let original =
             self.originals.open(&grant.view.source, &grant.view.media, &grant.view.version).await?;

@@ -15,6 +15,7 @@ use super::flight::Flights;
 use super::gate::Grant;
 use super::metrics;
 use super::ranges::{Head, Part, Seen, State, Told, ask, joined};
+use super::remembered::Name;
 use super::source::Source;
 use crate::adapter::AdapterError;
 use crate::adapter::record::MediaId;
@@ -41,14 +42,18 @@ const HEADS: u64 = 8 << 20;
 const FILES: usize = 1000;
 /// What is kept of a file takes no less than this.
 const LEAST: u64 = 512;
+/// Items of which it is known that files changed.
+const ITEMS: usize = 10_000;
+/// An item whose files changed so often has none that are read in parts any more.
+const CHANGES: u32 = 2;
 
 /// What is known of such masters. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Remotes {
     heads: Arc<Cache<Key, Head, ByWeight>>,
     known: Arc<Cache<Key, Way, ByWeight>>,
-    /// Those that were found to be other files than before.
-    changed: Arc<Cache<Key, ()>>,
+    /// How often files of an item were found to be others than before. A purge leaves it: there is one after each time.
+    changes: Arc<Cache<Name, u32>>,
     opening: Flights<Key, Option<Arc<Remote>>>,
     /// Kibibytes of parts that may be held at any one time, all pictures together.
     room: Arc<Semaphore>,
@@ -126,7 +131,7 @@ impl Remotes {
         Self {
             heads: Arc::new(weighed::cache(HEADS, HEADS / FILES as u64, HEADS / 2, ByWeight)),
             known: Arc::new(weighed::cache(ROOM, ROOM / FILES as u64, TABLES, ByWeight)),
-            changed: Arc::new(Cache::new(FILES)),
+            changes: Arc::new(Cache::new(ITEMS)),
             opening: Flights::default(),
             room,
             most: MOST.min(bytes / 2),
@@ -137,7 +142,12 @@ impl Remotes {
     pub(super) fn close(&self, scope: &Scope) {
         self.heads.retain(|key, _| !scope.holds(key.as_str()));
         self.known.retain(|key, _| !scope.holds(key.as_str()));
-        self.changed.retain(|key, ()| !scope.holds(key.as_str()));
+    }
+
+    /// Says that a file of an item is another one than before.
+    pub(super) fn changed(&self, item: Name) {
+        let changes = self.changes.get(&item).unwrap_or_default();
+        self.changes.insert(item, changes + 1);
     }
 
     /// Keeps what was read of a file to learn that it has tiles, so that nothing is asked for twice.
@@ -163,6 +173,10 @@ impl Remotes {
             None => {}
         }
         let (source, media) = (Arc::clone(&grant.view.source), grant.view.media.clone());
+        // Its state differs from answer to answer, as that of many servers behind one name may.
+        if self.changes.get(grant.view.item()).is_some_and(|changes| changes >= CHANGES) {
+            return Ok(None);
+        }
         let span = error_span!("file", source = %source.name, id = %media);
         let place = Place { source, media, key: key.clone() };
         let (this, tile, pool, limits) = (self.clone(), grant.tile(), Arc::clone(pool), *limits);
@@ -207,13 +221,7 @@ impl Remotes {
             }
             Obstacle::Changed => {
                 self.known.remove(&place.key);
-                // One whose state differs from answer to answer, as that of many servers behind one name may.
-                if self.changed.get(&place.key).is_some() {
-                    self.known.insert(place.key.clone(), Way::Whole);
-                }
-                self.changed.insert(place.key.clone(), ());
-                tracing::warn!(source = %place.source.name, media = %place.media, "a master changed while it was read in parts");
-                Err(place.wrong(format!("file `{}` changed while it was read", place.media)))
+                Err(ServeError::Changed { name: place.source.name.clone(), media: place.media.to_string() })
             }
             Obstacle::Failed(error) => Err(error),
             Obstacle::Wrong(error) => {
@@ -259,7 +267,7 @@ impl Remotes {
         let cost = Tiled::cost(&header);
         let read = move || Ok((Tiled::of(&mut master, &header, tile)?, header));
         let (tiled, header) = pool.run(cost, read).await.map_err(broken)?;
-        let tiled = tiled.ok_or(Obstacle::Whole)?;
+        let tiled = tiled.filter(Tiled::is_pyramid).ok_or(Obstacle::Whole)?;
         Ok(Remote { place, state, header, tiled, tables })
     }
 
@@ -310,6 +318,10 @@ impl Place {
     }
 
     fn failed(&self, error: AdapterError) -> Obstacle {
+        // No more is asked for than the file was said to have.
+        if error.is_beyond_end() {
+            return Obstacle::Changed;
+        }
         let is_temporary = error.is_temporary();
         let error = ServeError::from_adapter(&self.source.name, "image", error);
         if is_temporary { Obstacle::Failed(error) } else { Obstacle::Wrong(error) }
@@ -319,10 +331,6 @@ impl Place {
         let is_busy = matches!(error, ImagingError::Busy);
         let error = ServeError::from_imaging(&self.source.name, self.media.as_str(), error);
         if is_busy { Obstacle::Failed(error) } else { Obstacle::Wrong(error) }
-    }
-
-    fn wrong(&self, message: String) -> ServeError {
-        ServeError::BadAnswer { name: self.source.name.clone(), message, found: None }
     }
 }
 

@@ -13,12 +13,13 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use super::ServeError;
 use super::cache::CacheLayer;
 use super::flight::Flights;
-use super::gate::Grant;
+use super::gate::{Grant, View};
 use super::lending::Lending;
 use super::metrics;
 use super::originals::{Original, Originals};
+use super::purge::Purge;
 use super::pyramids::Pyramids;
-use super::remote::Remote;
+use super::remembered::Name;
 use super::replicas::Replicas;
 use super::tiles::{Tiles, put_together};
 use crate::imaging::{self, Header, ImagingError, Limits, Master, Pool};
@@ -35,8 +36,13 @@ pub fn derivatives(store: Arc<dyn Store>, replicas: Replicas, render: Render) ->
     BoxCloneSyncService::new(stack)
 }
 
-/// A file, or why there is none.
-type Drawn = Result<Vec<u8>, ImagingError>;
+/// What came of making a picture.
+enum Made {
+    /// It lies in the master.
+    Lent(Bytes),
+    /// It had to be drawn.
+    Drawn(Vec<u8>),
+}
 
 /// Makes pictures.
 #[derive(Clone, Debug)]
@@ -44,146 +50,164 @@ pub struct Render {
     originals: Originals,
     lending: Lending,
     pyramids: Pyramids,
+    purge: Purge,
+    renewing: Flights<Name, ()>,
     pool: Arc<Pool>,
     limits: Limits,
 }
 
 impl Render {
-    /// From these masters or their pyramids, on these workers.
+    /// From these masters, lent or whole, or their pyramids, on these workers. What turns out to be made of a file that
+    /// is no more is purged.
     pub fn new(
-        originals: Originals,
-        lending: Lending,
+        (originals, lending): (Originals, Lending),
         pyramids: Pyramids,
+        purge: Purge,
         pool: Arc<Pool>,
         limits: Limits,
     ) -> Self {
-        Self { originals, lending, pyramids, pool, limits }
+        Self { originals, lending, pyramids, purge, renewing: Flights::default(), pool, limits }
     }
 
     async fn run(self, grant: Grant) -> Result<Bytes, ServeError> {
         let begun = Instant::now();
-        let remote = match &grant.tiles {
-            Some(_) => None,
-            None => self.originals.remote(&grant, &self.pool, &self.limits).await?,
-        };
-        if let Some(remote) = &remote
-            && let Some(bytes) = self.borrow(&grant, remote).await?
-        {
-            ::metrics::counter!(metrics::TILES).increment(1);
-            return Ok(bytes.into());
-        }
-        if remote.is_none()
-            && let Some(bytes) = self.lend(&grant).await?
-        {
-            return Ok(bytes);
-        }
-        let bytes = match self.redraw(&grant, grant.tiles.clone()).await {
-            Some(bytes) => bytes,
-            None => match self.draw_parts(&grant, remote).await? {
-                Some(bytes) => bytes,
-                None => self.draw_master(&grant).await?,
-            },
-        };
-        ::metrics::counter!(metrics::RENDERS).increment(1);
-        ::metrics::histogram!(metrics::RENDER_SECONDS).record(begun.elapsed().as_secs_f64());
-        let failed =
-            |error| ServeError::from_imaging(&grant.view.source.name, grant.view.media.as_str(), error);
-        bytes.map(Bytes::from).map_err(failed)
-    }
-
-    /// Drawn from a pyramid, if there is one. One that is damaged is dropped, and the master serves.
-    async fn redraw(&self, grant: &Grant, tiles: Option<Arc<Tiles>>) -> Option<Drawn> {
-        match self.pyramids.redraw(&*tiles?, grant.job).await? {
-            Err(error @ (ImagingError::Broken(_) | ImagingError::Read(_))) => {
-                self.pyramids.drop_damaged(grant, &error).await;
-                None
+        let made = match self.make_of_parts(&grant).await {
+            Ok(Some(made)) => made,
+            Ok(None) => self.make_of_whole(grant).await?,
+            Err(error) => {
+                if matches!(error, ServeError::Changed { .. }) {
+                    self.renew(&grant.view).await;
+                }
+                return Err(error);
             }
-            drawn => Some(drawn),
+        };
+        Ok(match made {
+            Made::Lent(bytes) => bytes,
+            Made::Drawn(bytes) => {
+                ::metrics::counter!(metrics::RENDERS).increment(1);
+                ::metrics::histogram!(metrics::RENDER_SECONDS).record(begun.elapsed().as_secs_f64());
+                bytes.into()
+            }
+        })
+    }
+
+    /// Has everything forgotten that was made of an item: tiles of two files would be put together to one picture.
+    async fn renew(&self, view: &Arc<View>) {
+        let (originals, purge, view) = (self.originals.clone(), self.purge.clone(), Arc::clone(view));
+        let item = view.item().clone();
+        let work = || async move {
+            // Others may have found out before.
+            if !view.is_purged() {
+                let (source, item) = view.item();
+                tracing::warn!(source, item, media = %view.media, "a file changed that is read in parts");
+                originals.changed(view.item());
+                purge.run(source, Some(item)).await?;
+            }
+            Ok(())
+        };
+        if let Err(error) = self.renewing.join(item, work).await {
+            tracing::error!(%error, "what was made of a file that is no more is told further on");
         }
     }
 
-    /// Tiles of a master that stays with its source, if they answer as they are.
-    async fn borrow(&self, grant: &Grant, remote: &Remote) -> Result<Option<Vec<u8>>, ServeError> {
-        let Some(lift) = remote.find(&grant.job) else { return Ok(None) };
-        let Some(fetched) = self.originals.parts(remote, lift.ranges().collect()).await? else {
+    /// Made of those parts that it takes of a master that stays with its source; `None` where all of it has to be fetched,
+    /// of which the same is made.
+    async fn make_of_parts(&self, grant: &Grant) -> Result<Option<Made>, ServeError> {
+        if grant.tiles.is_some() {
+            return Ok(None);
+        }
+        let Some(remote) = self.originals.remote(grant, &self.pool, &self.limits).await? else {
             return Ok(None);
         };
-        let tiles = fetched.each(lift.ranges());
-        match put_together(&self.pool, lift, tiles).await {
-            Err(ImagingError::Busy) => Err(ServeError::Busy),
-            // Whatever is wrong is told by who draws from them.
-            lifted => Ok(lifted.ok()),
+        if let Some(lift) = remote.find(&grant.job) {
+            let fetched = self.originals.parts(&remote, lift.ranges().collect()).await?;
+            let Some(fetched) = fetched else { return Ok(None) };
+            let tiles = fetched.each(lift.ranges());
+            match put_together(&self.pool, lift, tiles).await {
+                Ok(bytes) => {
+                    ::metrics::counter!(metrics::TILES).increment(1);
+                    return Ok(Some(Made::Lent(bytes.into())));
+                }
+                // Whatever is wrong with them is told by who draws from them.
+                Err(ImagingError::Unsupported { .. } | ImagingError::Broken(_)) => {}
+                Err(error) => return Err(grant.view.failed(error)),
+            }
         }
-    }
-
-    /// Drawn from those parts of a master that it takes, if they are few.
-    async fn draw_parts(
-        &self,
-        grant: &Grant,
-        remote: Option<Arc<Remote>>,
-    ) -> Result<Option<Drawn>, ServeError> {
-        let Some(remote) = remote else { return Ok(None) };
-        let header = remote.header();
-        let needs = imaging::admit(header, &grant.job, &self.limits).and_then(|_| remote.needs(&grant.job));
-        let needs = match needs {
+        let failed = |error| grant.view.failed(error);
+        let needs = imaging::admit(remote.header(), &grant.job, &self.limits);
+        let needs = match needs.and_then(|_| remote.needs(&grant.job)) {
             Ok(Some(needs)) => needs,
             Ok(None) | Err(ImagingError::TooLarge { .. }) => return Ok(None),
-            Err(error) => return Ok(Some(Err(error))),
+            Err(error) => return Err(failed(error)),
         };
         let Some(fetched) = self.originals.parts(&remote, needs).await? else { return Ok(None) };
         let master = Box::new(remote.with(fetched.parts()));
-        Ok(Some(self.draw(header.clone(), master, grant).await))
+        let drawn = self.draw(remote.header().clone(), master, grant).await;
+        drawn.map(|drawn| Some(Made::Drawn(drawn))).map_err(failed)
     }
 
-    /// Tiles of a master that had to be fetched for them.
-    async fn lend(&self, grant: &Grant) -> Result<Option<Bytes>, ServeError> {
-        if grant.tiles.is_some() || !grant.lends() || self.originals.has(grant) {
-            return Ok(None);
+    /// Made of a pyramid, or of all of a master, which is fetched if need be: one that lends its tiles may have to be.
+    async fn make_of_whole(&self, grant: Grant) -> Result<Made, ServeError> {
+        if let Some(tiles) = &grant.tiles {
+            return match self.pyramids.redraw(&grant, tiles).await {
+                Some(drawn) => drawn.map(Made::Drawn),
+                None => self.draw_master(&grant).await,
+            };
         }
-        let view = &grant.view;
-        // Held while it is looked into: nothing else pushes it out.
-        let _fetched = self.originals.open(&view.source, &view.media, &view.version).await?;
-        let Some(tiles) = self.lending.get(grant).await else { return Ok(None) };
+        let Some(tiles) = self.lending.fetch(&grant).await? else { return self.draw_master(&grant).await };
         match tiles.find(&grant.job).await {
-            Some(Err(ImagingError::Busy)) => Err(ServeError::Busy),
-            found => Ok(found.and_then(Result::ok)),
+            Some(Ok(bytes)) => Ok(Made::Lent(bytes)),
+            Some(Err(error)) => Err(self.lending.failed(&grant, error)),
+            None => self.draw_master(&grant.with_tiles(tiles)).await,
         }
     }
 
     /// A master that is too large to be drawn from at once is drawn from its tiles, row by row as they are made.
-    async fn draw_master(&self, grant: &Grant) -> Result<Drawn, ServeError> {
-        let (header, original) = match grant.tiles.as_deref().and_then(Tiles::masters) {
+    async fn draw_master(&self, grant: &Grant) -> Result<Made, ServeError> {
+        let lent = grant.tiles.as_deref().and_then(Tiles::masters);
+        let (header, original) = match lent {
             Some((header, original)) => (header.clone(), original.clone()),
-            None => match self.open(grant).await? {
-                Ok(opened) => opened,
-                Err(error) => return Ok(Err(error)),
-            },
+            None => self.open(grant).await?,
         };
-        let drawn = self.draw_original(header, original, grant).await;
-        match &drawn {
-            // Whoever asks for a part will soon ask for another.
-            Ok(_) if self.lending.get(grant).await.is_none() => self.pyramids.wish(grant),
-            Ok(_) => {}
-            Err(ImagingError::TooLarge { .. }) => {
-                let tiles = self.pyramids.need(grant).await?;
-                return Ok(self.redraw(grant, tiles).await.unwrap_or(drawn));
+        let error = match self.draw_original(header, original, grant).await {
+            Ok(drawn) => {
+                // Whoever asks for a part will soon ask for another.
+                if lent.is_none() {
+                    self.pyramids.wish(grant);
+                }
+                return Ok(Made::Drawn(drawn));
+            }
+            Err(error) => error,
+        };
+        match error {
+            ImagingError::TooLarge { .. } => {
+                if let Some(tiles) = self.pyramids.need(grant).await?
+                    && let Some(drawn) = self.pyramids.redraw(grant, &tiles).await
+                {
+                    return drawn.map(Made::Drawn);
+                }
             }
             // It may have changed since it was opened.
-            Err(ImagingError::Broken(_)) => self.lending.close_one(grant),
-            Err(_) => {}
+            ImagingError::Broken(_) => self.lending.close_one(grant),
+            _ => {}
         }
-        Ok(drawn)
+        Err(grant.view.failed(error))
     }
 
-    async fn open(&self, grant: &Grant) -> Result<Result<(Header, Original), ImagingError>, ServeError> {
+    async fn open(&self, grant: &Grant) -> Result<(Header, Original), ServeError> {
         let view = &grant.view;
         let original = self.originals.open(&view.source, &view.media, &view.version).await?;
         let header = self.pool.header(original.reader(), view.page(), self.limits).await;
-        Ok(header.map(|(header, _)| (header, original)))
+        header.map(|(header, _)| (header, original)).map_err(|error| view.failed(error))
     }
 
     /// Drawn from a master that is the same from its first byte to its last.
-    async fn draw_original(&self, header: Header, original: Original, grant: &Grant) -> Drawn {
+    async fn draw_original(
+        &self,
+        header: Header,
+        original: Original,
+        grant: &Grant,
+    ) -> Result<Vec<u8>, ImagingError> {
         let drawn = self.draw(header, original.reader(), grant).await?;
         let checked = spawn_blocking(move || original.check()).await;
         checked.unwrap_or_else(|error| Err(ImagingError::Decoder(error.to_string())))?;
@@ -191,7 +215,12 @@ impl Render {
     }
 
     /// Admitted by what the header says it will cost, the header of the very file that is drawn.
-    async fn draw(&self, header: Header, master: Box<dyn Master>, grant: &Grant) -> Drawn {
+    async fn draw(
+        &self,
+        header: Header,
+        master: Box<dyn Master>,
+        grant: &Grant,
+    ) -> Result<Vec<u8>, ImagingError> {
         let (job, limits) = (grant.job, self.limits);
         let cost = imaging::admit(&header, &job, &limits)?;
         let hints = self.originals.hints(&grant.view.source, &grant.view.media, &grant.view.version, &header);

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,7 +29,7 @@ pub struct Tiles(Kind);
 #[derive(Debug)]
 enum Kind {
     /// One that we made.
-    Own(Arc<Pyramid>, File),
+    Own(Arc<Pyramid>, File, AtomicBool),
     /// The master is one itself.
     Master(Box<Lent>),
 }
@@ -49,7 +49,7 @@ struct Lent {
 impl Tiles {
     /// Those of a pyramid that we made.
     pub(super) fn own(pyramid: Pyramid, file: File) -> Self {
-        Self(Kind::Own(Arc::new(pyramid), file))
+        Self(Kind::Own(Arc::new(pyramid), file, AtomicBool::new(false)))
     }
 
     /// Those of a master that is a pyramid itself, which was opened just now.
@@ -61,7 +61,7 @@ impl Tiles {
 
     /// The pyramid and its file, if it is one that we made.
     pub(super) fn ours(&self) -> Option<(Arc<Pyramid>, File)> {
-        let Kind::Own(pyramid, file) = &self.0 else { return None };
+        let Kind::Own(pyramid, file, _) = &self.0 else { return None };
         Some((Arc::clone(pyramid), file.clone()))
     }
 
@@ -71,13 +71,14 @@ impl Tiles {
         Some((&lent.header, &lent.original))
     }
 
-    /// The answer as it lies in the file, if it lies there.
+    /// The answer as it lies in the file, if it lies there. After an error it may not be drawn from the master: it would be
+    /// other bytes under the same tag.
     pub(super) async fn find(&self, job: &Job) -> Option<Result<Bytes, ImagingError>> {
         if let Some(bytes) = self.find_now(job) {
             return Some(Ok(bytes));
         }
         let found = match &self.0 {
-            Kind::Own(pyramid, file) => {
+            Kind::Own(pyramid, file, _) => {
                 let entry = pyramid.find(job)?;
                 let read = file.read(entry.range()).await.map_err(ImagingError::from);
                 Some(read.and_then(|bytes| entry.check(&bytes).map(|()| bytes)))
@@ -90,7 +91,7 @@ impl Tiles {
     /// The same, if it takes neither waiting nor much work. Whatever is wrong is for [`Self::find`] to tell.
     fn find_now(&self, job: &Job) -> Option<Bytes> {
         let found = match &self.0 {
-            Kind::Own(pyramid, file) => {
+            Kind::Own(pyramid, file, _) => {
                 let entry = pyramid.find(job)?;
                 let whole =
                     |parts: &[&[u8]]| entry.check(parts[0]).is_ok().then(|| Bytes::copy_from_slice(parts[0]));
@@ -112,10 +113,15 @@ impl Tiles {
         matches!(self.0, Kind::Master(_))
     }
 
+    /// Says that they are damaged; whether nobody has said so before. Others of the same name may be whole.
+    pub(super) fn spoil(&self) -> bool {
+        matches!(&self.0, Kind::Own(_, _, is_spoilt) if !is_spoilt.swap(true, Ordering::Relaxed))
+    }
+
     /// Bytes of the cache that they keep others from.
     pub(super) fn bytes(&self) -> u64 {
         match &self.0 {
-            Kind::Own(_, file) => file.bytes(),
+            Kind::Own(_, file, _) => file.bytes(),
             Kind::Master(lent) => lent.original.kept(),
         }
     }
@@ -123,7 +129,7 @@ impl Tiles {
     /// Bytes of memory that their index takes.
     pub(super) fn weight(&self) -> u64 {
         match &self.0 {
-            Kind::Own(pyramid, _) => pyramid.weight(),
+            Kind::Own(pyramid, ..) => pyramid.weight(),
             Kind::Master(lent) => lent.tiled.weight(),
         }
     }
@@ -131,7 +137,7 @@ impl Tiles {
     /// Whether a job can be answered or drawn from them.
     pub(super) fn serves(&self, job: &Job) -> bool {
         match &self.0 {
-            Kind::Own(pyramid, _) => pyramid.serves(job),
+            Kind::Own(pyramid, ..) => pyramid.serves(job),
             Kind::Master(_) => true,
         }
     }
@@ -144,10 +150,10 @@ fn count(found: bool) {
 }
 
 impl Lent {
-    /// `None` where a tile has to be drawn after all.
+    /// `None` where a tile has to be drawn after all: whatever is wrong with the file is told there.
     async fn lift(&self, lift: Lift) -> Option<Result<Bytes, ImagingError>> {
         match self.lifted(lift).await {
-            Err(ImagingError::Unsupported { .. }) => None,
+            Err(ImagingError::Unsupported { .. } | ImagingError::Broken(_)) => None,
             lifted => Some(lifted.map(Bytes::from)),
         }
     }

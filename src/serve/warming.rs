@@ -180,7 +180,7 @@ impl Warming {
         }
         let grant = gate.image(Version::V3, &self.source.name, image.media.as_str(), &WHOLE).await?;
         let facts = facts.get(&self.source, image, known.version_of(image)).await?;
-        if facts.tile.is_some() && !lending.refuses(&grant).await {
+        if facts.tile.is_some() && !lending.refuses(&grant).await? {
             return Ok(Outcome::NotNeeded);
         }
         let Some(key) = grant.pyramid() else { return Ok(Outcome::NotNeeded) };

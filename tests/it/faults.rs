@@ -17,6 +17,7 @@ use crate::support::gateway::{TestGateway, files_below};
 use crate::support::logs::Logs;
 use crate::support::masters::{Masters, fixture, fixtures, quarters, tiny};
 use crate::support::port::free_port;
+use crate::support::process::{Process, status_of};
 
 const MANIFEST: &str = "/iiif/3/manifest/dam/7";
 const LISTED: &str = "/iiif/3/collection/dam";
@@ -573,4 +574,24 @@ async fn more_than_is_given_out_is_refused_at_once() {
     assert_eq!(counts.of(RENDERS), 0);
     let info = gateway.document("/iiif/3/image/maps/a.png/info.json").await;
     assert_eq!(info["maxArea"], json!(10_000));
+}
+
+/// No file can be opened any more: that says nothing about this one.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_image_is_not_missing_because_too_many_files_are_open() {
+    let masters = Masters::with([("a.png", quarters(64, 64)), ("book/1.png", quarters(64, 64))]);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("loggia.toml"), masters.source("maps", "")).unwrap();
+    let gateway = Process::serve(folder.path());
+    gateway.ready();
+    let mut connection = gateway.connect();
+    assert_eq!(status_of("/health", &mut connection), 200);
+    let asked = ["image/maps/a.png/info.json", "image/maps/book%2F1.png/info.json", "manifest/maps/book"];
+    for (most, status) in [(0, 503), (1000, 200)] {
+        gateway.limit_files(most);
+        for path in asked {
+            assert_eq!(status_of(&format!("/iiif/3/{path}"), &mut connection), status, "{path}");
+        }
+    }
 }

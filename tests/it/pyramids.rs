@@ -116,6 +116,32 @@ async fn a_damaged_pyramid_is_dropped_and_made_again() {
     }
 }
 
+/// What is drawn of the master instead has the master's tag.
+#[tokio::test]
+async fn a_pyramid_that_is_cut_short_while_it_is_open_gives_no_other_bytes_its_tag() {
+    let counts = Counts::start();
+    let (_masters, gateway) = map().await;
+    gateway.image(&tile("0,0,512,512", "512,512")).await;
+    let (on_the_grid, off_it) = (tile("512,0,512,512", "512,512"), tile("0,0,700,700", "300,300"));
+    for (request, pyramids) in [(on_the_grid, 1), (off_it, 2)] {
+        made(&counts, pyramids).await;
+        gateway.image(&tile("full", "238,163")).await;
+        let files = files_below(&gateway.cache().join("pyramids"));
+        let [file] = &files[..] else { panic!("{files:?}") };
+        fs::File::options().write(true).open(file).unwrap().set_len(9).unwrap();
+        let renders = counts.of(RENDERS);
+        let from_master = gateway.image(&request).await;
+        assert_eq!(counts.of(RENDERS), renders + 1, "{request}");
+        made(&counts, pyramids + 1).await;
+        // As it was answered, the same address is answered again.
+        let other = request.replace("/iiif/3/", "/iiif/2/");
+        let from_tiles = gateway.image(&other).await;
+        assert_ne!(from_master.headers[ETAG], from_tiles.headers[ETAG], "{request}");
+        let known = Request::builder().uri(&other).header("if-none-match", &from_tiles.headers[ETAG]);
+        assert_eq!(gateway.send(known).await.status(), StatusCode::NOT_MODIFIED, "{request}");
+    }
+}
+
 /// Too many files are open, or the disk is away for a moment: here its file is a link that leads to itself.
 #[tokio::test]
 async fn a_pyramid_that_cannot_be_opened_just_now_is_not_made_again() {

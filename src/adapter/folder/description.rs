@@ -1,5 +1,6 @@
 //! Descriptions written by hand: `info.toml` in a folder, `FILE.toml` beside a file.
 
+use std::io;
 use std::path::Path;
 
 use indexmap::IndexMap;
@@ -7,7 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::AdapterError;
-use super::tree::{Entry, Tree};
+use super::tree::{Entry, Tree, is_exhausted};
 use crate::adapter::record::{Access, Agent, Entry as Pair, Link, Record};
 use crate::iiif::presentation::text::LanguageMap;
 
@@ -27,11 +28,16 @@ pub(super) struct Description {
 pub(super) struct Unreadable {
     path: String,
     problem: String,
+    /// Nothing can be read at present: what it said before holds as long as that of a source that is away.
+    is_passing: bool,
 }
 
 impl From<Unreadable> for AdapterError {
-    fn from(Unreadable { path, problem }: Unreadable) -> Self {
-        Self::Description { path, problem }
+    fn from(Unreadable { path, problem, is_passing }: Unreadable) -> Self {
+        match is_passing {
+            true => Self::Io { path, source: io::Error::other(problem) },
+            false => Self::Description { path, problem },
+        }
     }
 }
 
@@ -102,11 +108,13 @@ impl Description {
     }
 
     fn parse(tree: &Tree, path: &Path) -> Result<Option<Self>, Unreadable> {
-        let unreadable = |problem| Unreadable { path: path.to_string_lossy().into_owned(), problem };
-        let Some(text) = tree.text(path).map_err(|error| unreadable(error.to_string()))? else {
-            return Ok(None);
+        let unreadable = |problem, is_passing| {
+            let path = path.to_string_lossy().into_owned();
+            Unreadable { path, problem, is_passing }
         };
-        let form = toml::from_str(&text).map_err(|error| unreadable(told(&text, &error)))?;
+        let text = tree.text(path).map_err(|error| unreadable(error.to_string(), is_exhausted(&error)))?;
+        let Some(text) = text else { return Ok(None) };
+        let form = toml::from_str(&text).map_err(|error| unreadable(told(&text, &error), false))?;
         Ok(Some(Self { text, form }))
     }
 

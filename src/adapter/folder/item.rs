@@ -161,14 +161,15 @@ fn canvas(
 /// The description of an item. A file inside an item's folder is a page of that item and no item itself.
 pub(super) fn record(tree: &Tree, id: &ItemId) -> Result<Record, AdapterError> {
     let missing = || AdapterError::NotFound(id.to_string());
-    let (place, entry) = Place::find(tree, id.as_str()).ok_or_else(missing)?;
+    let failed = |source| unreadable(id.as_str(), source);
+    let (place, entry) = Place::find(tree, id.as_str()).map_err(failed)?.ok_or_else(missing)?;
     let mut walk = Walk::new(tree);
     if entry.kind == Kind::File {
-        if !place.is_item(tree, &entry) {
+        if !place.is_item(tree, &entry).map_err(failed)? {
             return Err(missing());
         }
-        if tree.is_book(&entry) {
-            let pages = tree.pages(&entry).map_err(|source| unreadable(id.as_str(), source))?;
+        if tree.is_book(&entry).map_err(failed)? {
+            let pages = tree.pages(&entry).map_err(failed)?;
             let pages = pages.ok_or_else(missing)?;
             return Item::file(&mut walk, &place, &entry).book(&entry, &pages, Leaf::from(place.id.as_str()));
         }
@@ -180,7 +181,7 @@ pub(super) fn record(tree: &Tree, id: &ItemId) -> Result<Record, AdapterError> {
     }
     let place = place.enter(&entry).ok_or_else(missing)?;
     let names = walk.names(&place)?;
-    let images: Vec<_> = place.images(tree, &names).collect();
+    let images: Vec<_> = place.images(tree, &names).collect::<Result<_, _>>().map_err(failed)?;
     if images.is_empty() {
         return Err(missing());
     }
@@ -194,10 +195,13 @@ pub(super) fn record(tree: &Tree, id: &ItemId) -> Result<Record, AdapterError> {
 
 /// The file of a media id: one that is an item or a page of one.
 pub(super) fn master(tree: &Tree, id: &MediaId) -> Result<Entry, AdapterError> {
-    Place::find(tree, id.as_str())
-        .map(|(_, entry)| entry)
-        .filter(|entry| entry.kind == Kind::File && (tree.is_image(entry) || tree.is_book(entry)))
-        .ok_or_else(|| AdapterError::NotFound(id.to_string()))
+    let find = || {
+        let entry = Place::find(tree, id.as_str())?.map(|(_, entry)| entry);
+        let Some(entry) = entry.filter(|entry| entry.kind == Kind::File) else { return Ok(None) };
+        Ok((tree.is_image(&entry)? || tree.is_book(&entry)?).then_some(entry))
+    };
+    let found = find().map_err(|source| unreadable(id.as_str(), source))?;
+    found.ok_or_else(|| AdapterError::NotFound(id.to_string()))
 }
 
 /// Length and time of change stand for the bytes: reading gigabytes to hash them would cost more than it tells.

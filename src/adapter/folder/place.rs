@@ -1,5 +1,6 @@
 //! A folder and the way that led to it: what an id means.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::tree::{Entry, Kind, Name, Tree};
@@ -38,16 +39,16 @@ impl Place {
 
     /// The folder where an id lies, and what stands there under its last name. `None` for what
     /// does not exist, or is not written in its one plain form.
-    pub(super) fn find(tree: &Tree, id: &str) -> Option<(Self, Entry)> {
+    pub(super) fn find(tree: &Tree, id: &str) -> io::Result<Option<(Self, Entry)>> {
+        let (folders, last) = id.rsplit_once('/').map_or((None, id), |(folders, last)| (Some(folders), last));
         let mut place = Self::root();
-        let mut names = id.split('/').peekable();
-        loop {
-            let entry = tree.entry(&place.folder, names.next()?)?;
-            if names.peek().is_none() {
-                return Some((place, entry));
-            }
-            place = place.enter(&entry)?;
+        for name in folders.into_iter().flat_map(|folders| folders.split('/')) {
+            let entry = tree.entry(&place.folder, name)?;
+            let Some(inner) = entry.and_then(|entry| place.enter(&entry)) else { return Ok(None) };
+            place = inner;
         }
+        let entry = tree.entry(&place.folder, last)?;
+        Ok(entry.map(|entry| (place, entry)))
     }
 
     /// Goes into a folder found here. No way comes twice through one folder or leads up again:
@@ -78,29 +79,33 @@ impl Place {
     }
 
     /// The images among these names of the folder, looked for one by one.
-    pub(super) fn images(&self, tree: &Tree, names: &[Name]) -> impl Iterator<Item = Entry> {
-        names
-            .iter()
-            .filter(|name| name.kind != Some(Kind::Folder))
-            .filter_map(move |name| tree.entry(&self.folder, &name.text))
-            .filter(move |entry| entry.kind == Kind::File && tree.is_image(entry))
+    pub(super) fn images(&self, tree: &Tree, names: &[Name]) -> impl Iterator<Item = io::Result<Entry>> {
+        let image = |name: &Name| {
+            let entry = tree.entry(&self.folder, &name.text)?.filter(|entry| entry.kind == Kind::File);
+            let Some(entry) = entry else { return Ok(None) };
+            Ok(tree.is_image(&entry)?.then_some(entry))
+        };
+        let names = names.iter().filter(|name| name.kind != Some(Kind::Folder));
+        names.filter_map(move |name| image(name).transpose())
     }
 
     /// What stands on its own under these names of the folder, looked for one by one.
-    pub(super) fn below(&self, tree: &Tree, names: &[Name]) -> impl Iterator<Item = Below> {
+    pub(super) fn below(&self, tree: &Tree, names: &[Name]) -> impl Iterator<Item = io::Result<Below>> {
         let may_stand = |name: &Name| self.is_root() || name.kind != Some(Kind::File) || name.may_be_book();
-        names.iter().filter(move |name| may_stand(name)).filter_map(move |name| {
-            let entry = tree.entry(&self.folder, &name.text)?;
-            match entry.kind {
+        let below = |name: &Name| {
+            let Some(entry) = tree.entry(&self.folder, &name.text)? else { return Ok(None) };
+            Ok(match entry.kind {
                 Kind::Folder => self.enter(&entry).map(Below::Folder),
-                Kind::File => self.is_item(tree, &entry).then_some(Below::File(entry)),
-            }
-        })
+                Kind::File => self.is_item(tree, &entry)?.then_some(Below::File(entry)),
+            })
+        };
+        let names = names.iter().filter(move |name| may_stand(name));
+        names.filter_map(move |name| below(name).transpose())
     }
 
     /// Whether a file of this folder is an item of its own, as far as its first bytes tell.
-    pub(super) fn is_item(&self, tree: &Tree, file: &Entry) -> bool {
-        let is_book = tree.is_book(file) && !tree.is_lost(file);
-        is_book || self.is_root() && tree.is_image(file)
+    pub(super) fn is_item(&self, tree: &Tree, file: &Entry) -> io::Result<bool> {
+        let is_book = tree.is_book(file)? && !tree.is_lost(file);
+        Ok(is_book || self.is_root() && tree.is_image(file)?)
     }
 }

@@ -12,6 +12,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, FileType, Metadata};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 use super::complaints::Complaints;
@@ -144,13 +145,14 @@ impl Tree {
 
     /// What a name in a folder stands for. `None` for what does not exist, is hidden by a dot,
     /// leads out, or is neither file nor folder.
-    pub(super) fn entry(&self, folder: &Path, name: &str) -> Option<Entry> {
+    pub(super) fn entry(&self, folder: &Path, name: &str) -> io::Result<Option<Entry>> {
         if !showable(name) {
-            return None;
+            return Ok(None);
         }
         let path = folder.join(name);
-        let metadata = self.dir.symlink_metadata(&path).ok()?;
-        self.follow(path, metadata).map(|entry| Entry { name: name.to_owned(), ..entry })
+        let Some(metadata) = there(self.dir.symlink_metadata(&path))? else { return Ok(None) };
+        let entry = self.follow(path, metadata)?;
+        Ok(entry.map(|entry| Entry { name: name.to_owned(), ..entry }))
     }
 
     /// Opens a file that was found before.
@@ -168,7 +170,7 @@ impl Tree {
             }
             found => found?,
         };
-        let file = self.follow(path.to_path_buf(), metadata).filter(|entry| entry.kind == Kind::File);
+        let file = self.follow(path.to_path_buf(), metadata)?.filter(|entry| entry.kind == Kind::File);
         let file = file.ok_or_else(|| {
             io::Error::other("expected a regular file, or a link to one inside of the source's folder")
         })?;
@@ -196,7 +198,7 @@ impl Tree {
     }
 
     /// Whether a file is an image, told by its first bytes and not by its name.
-    pub(super) fn is_image(&self, file: &Entry) -> bool {
+    pub(super) fn is_image(&self, file: &Entry) -> io::Result<bool> {
         self.told(&self.images, file, |content| {
             let mut head = Vec::with_capacity(imaging::MAGIC);
             content.take(imaging::MAGIC as u64).read_to_end(&mut head)?;
@@ -206,13 +208,15 @@ impl Tree {
 
     /// Whether a file is a PDF, told by its first bytes, if its name says so too: looking into every file of every folder
     /// for books among the pictures would take too long.
-    pub(super) fn is_book(&self, file: &Entry) -> bool {
-        is_named_pdf(&file.name)
-            && self.told(&self.books, file, |content| {
-                let mut head = Vec::new();
-                content.take(imaging::MARK_WITHIN).read_to_end(&mut head)?;
-                Ok(imaging::is_pdf(&head))
-            })
+    pub(super) fn is_book(&self, file: &Entry) -> io::Result<bool> {
+        if !is_named_pdf(&file.name) {
+            return Ok(false);
+        }
+        self.told(&self.books, file, |content| {
+            let mut head = Vec::new();
+            content.take(imaging::MARK_WITHIN).read_to_end(&mut head)?;
+            Ok(imaging::is_pdf(&head))
+        })
     }
 
     /// The pages of a PDF. Why there are none is told to the operator.
@@ -245,31 +249,36 @@ impl Tree {
 
     /// Whether the header of an image can be read, so that pictures can be made of it.
     pub(super) fn is_readable(&self, image: &Entry) -> bool {
-        self.told(&self.readable, image, |mut content| {
+        let told = self.told(&self.readable, image, |mut content| {
             match imaging::header(&mut content, &imaging::Limits::default()) {
                 Err(ImagingError::Read(error)) => Err(error),
                 header => Ok(header.is_ok()),
             }
-        })
+        });
+        told.unwrap_or(false)
     }
 
-    /// What a look into a file tells, remembered until the file is changed.
+    /// What a look into a file tells, remembered until the file is changed. One that cannot be read is nothing that we
+    /// know; that none can be opened is no word about this one.
     fn told(
         &self,
         known: &Cache<Version, bool>,
         file: &Entry,
         look: impl FnOnce(File) -> io::Result<bool>,
-    ) -> bool {
+    ) -> io::Result<bool> {
         let version = file.version();
         if let Some(known) = known.get(&version) {
-            return known;
+            return Ok(known);
         }
-        let told = self.read(file).and_then(look);
-        // What could not be read today may be readable tomorrow.
-        if let Ok(told) = told {
-            known.insert(version, told);
+        match self.read(file).and_then(look) {
+            Ok(told) => {
+                known.insert(version, told);
+                Ok(told)
+            }
+            Err(error) if is_exhausted(&error) => Err(error),
+            // What could not be read today may be readable tomorrow.
+            Err(_) => Ok(false),
         }
-        told.unwrap_or(false)
     }
 
     /// How many files were opened to tell what they are.
@@ -279,25 +288,45 @@ impl Tree {
     }
 
     /// What stands at a path, behind its link if it is one. Nothing is opened to tell: opening a pipe blocks for ever.
-    fn follow(&self, path: PathBuf, metadata: Metadata) -> Option<Entry> {
+    fn follow(&self, path: PathBuf, metadata: Metadata) -> io::Result<Option<Entry>> {
         let (path, metadata) = if metadata.is_symlink() {
-            let target = self.resolve(&path)?;
-            let metadata = self.dir.symlink_metadata(plain(&target)).ok()?;
+            let Some(target) = self.resolve(&path)? else { return Ok(None) };
+            let Some(metadata) = there(self.dir.symlink_metadata(plain(&target)))? else { return Ok(None) };
             (target, metadata)
         } else {
             (path, metadata)
         };
         let modified = metadata.modified().ok().map(cap_std::time::SystemTime::into_std);
-        let kind = known(metadata.file_type())?;
-        Some(Entry { name: String::new(), path, kind, len: metadata.len(), modified })
+        let entry = |kind| Entry { name: String::new(), path, kind, len: metadata.len(), modified };
+        Ok(known(metadata.file_type()).map(entry))
     }
 
     /// Where a link leads. `None` if nowhere, out, or to what a dot hides.
-    fn resolve(&self, link: &Path) -> Option<PathBuf> {
-        let target = self.root.join(link).canonicalize().ok()?;
-        let target = target.strip_prefix(&self.root).ok()?;
-        target.iter().all(|name| name.to_str().is_some_and(showable)).then(|| target.to_path_buf())
+    fn resolve(&self, link: &Path) -> io::Result<Option<PathBuf>> {
+        let Some(target) = there(self.root.join(link).canonicalize())? else { return Ok(None) };
+        let inside = target.strip_prefix(&self.root).ok();
+        let shown = inside.filter(|target| target.iter().all(|name| name.to_str().is_some_and(showable)));
+        Ok(shown.map(Path::to_path_buf))
     }
+}
+
+/// `None` for what is not there, is kept from us, or has a name that nothing can have. That the system cannot tell, because
+/// too many files are open or a disk is away, says nothing of the kind.
+fn there<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+    use ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound, PermissionDenied};
+    match outcome {
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::LOOP) => Ok(None),
+        Err(error) => match error.kind() {
+            NotFound | NotADirectory | PermissionDenied | InvalidFilename | InvalidInput => Ok(None),
+            _ => Err(error),
+        },
+        Ok(found) => Ok(Some(found)),
+    }
+}
+
+/// Whether no file can be opened at present, whichever it is.
+pub(super) fn is_exhausted(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
 
 /// The order in which people count: `p2` before `p10`.
@@ -348,7 +377,7 @@ mod tests {
             fs::write(&path, content).unwrap();
             File::options().append(true).open(&path).unwrap().set_modified(time).unwrap();
         };
-        let is_image = || tree.is_image(&tree.entry(Path::new(""), "a.gif").unwrap());
+        let is_image = || tree.is_image(&tree.entry(Path::new(""), "a.gif").unwrap().unwrap()).unwrap();
         let (first, later) = (SystemTime::UNIX_EPOCH, SystemTime::now());
         write("GIF89a......", first);
         assert!(is_image());
@@ -360,6 +389,26 @@ mod tests {
         assert!(!is_image());
         write("GIF89a........", later);
         assert!(is_image(), "longer");
+    }
+
+    #[test]
+    fn what_the_system_cannot_tell_is_not_missing() {
+        for (errno, is_missing) in [
+            (Errno::NOENT, true),
+            (Errno::NOTDIR, true),
+            (Errno::ACCESS, true),
+            (Errno::NAMETOOLONG, true),
+            (Errno::LOOP, true),
+            (Errno::MFILE, false),
+            (Errno::NFILE, false),
+            (Errno::NOMEM, false),
+            (Errno::IO, false),
+            (Errno::STALE, false),
+            (Errno::TIMEDOUT, false),
+        ] {
+            let told = there::<()>(Err(io::Error::from(errno)));
+            assert_eq!(told.is_ok(), is_missing, "{errno:?}");
+        }
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl<'a> Walk<'a> {
     /// Whether items are below a folder, which makes it a collection.
     pub(super) fn is_collection(&mut self, place: &Place, names: &[Name]) -> Result<bool, AdapterError> {
         for below in place.below(self.tree, names) {
-            let found = match below {
+            let found = match below.map_err(|source| unreadable(&place.id, source))? {
                 Below::File(_) => true,
                 Below::Folder(place) => self.holds_items(&place)?,
             };
@@ -62,7 +62,8 @@ impl<'a> Walk<'a> {
 
     fn holds_items(&mut self, place: &Place) -> Result<bool, AdapterError> {
         let names = self.names(place)?;
-        let is_item = place.images(self.tree, &names).next().is_some();
+        let image = place.images(self.tree, &names).next().transpose();
+        let is_item = image.map_err(|source| unreadable(&place.id, source))?.is_some();
         Ok(is_item || self.is_collection(place, &names)?)
     }
 

@@ -39,10 +39,11 @@ pub(in crate::http) async fn derivative(
         return Ok(not_modified(res));
     }
     let standing = dress.view.standing().clone();
-    let tiles = grant.tiles().map(Arc::downgrade);
-    let body = parts.pictures.get(grant).await.map_err(|error| problem(version, error))?;
+    let (body, grant) = parts.pictures.get(grant).await.map_err(|error| problem(version, error))?;
+    // It may come from elsewhere than it was to.
+    dress.write(&grant, res.headers_mut());
     let mut res = repeatable(res, standing, body);
-    if let Some(tiles) = tiles {
+    if let Some(tiles) = grant.tiles().map(Arc::downgrade) {
         res.extensions_mut().insert(Neighbours { dress, tiles });
     }
     Ok(res)

@@ -34,7 +34,7 @@ impl From<ServeError> for Problem {
             ServeError::NotFound { .. } => Self::new(Kind::NotFound, detail),
             ServeError::NotOffered(_) => Self::new(Kind::NotOffered, detail),
             ServeError::TooLarge(_) => Self::new(Kind::OverLimit, detail),
-            ServeError::Busy => Self::busy(detail),
+            ServeError::Busy | ServeError::Damaged(_) => Self::busy(detail),
             ServeError::Unreachable { retry_after, .. } => {
                 Self::new(Kind::SourceAway, detail).with_retry_after(retry_after.unwrap_or(SOON))
             }
@@ -45,6 +45,7 @@ impl From<ServeError> for Problem {
                 }
                 Self::new(Kind::BadSource, format!("source `{name}`: {message}"))
             }
+            ServeError::Changed { .. } => Self::new(Kind::BadSource, detail),
             // It may say that nobody is to know of it.
             ServeError::Unreadable { .. } => Self::new(Kind::NotFound, "there is nothing at this address"),
             ServeError::Internal(cause) => rescue::internal(&*cause),

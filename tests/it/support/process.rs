@@ -5,6 +5,9 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+#[cfg(target_os = "linux")]
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
 /// The binary with nothing in its environment, in a folder.
 pub(crate) fn loggia(folder: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loggia"));
@@ -22,6 +25,21 @@ pub(crate) fn ended(mut command: Command) -> (Option<i32>, String, String) {
 pub(crate) struct Process {
     child: Child,
     address: String,
+}
+
+/// The status of an answer on a connection that stays open.
+pub(crate) fn status_of(path: &str, connection: &mut BufReader<TcpStream>) -> u16 {
+    write!(connection.get_mut(), "GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    let (mut head, mut length) = (String::new(), 0);
+    while !head.ends_with("\r\n\r\n") {
+        let begin = head.len();
+        assert!(connection.read_line(&mut head).unwrap() > 0, "it hung up");
+        length = head[begin..]
+            .strip_prefix("content-length: ")
+            .map_or(length, |told| told.trim().parse().unwrap());
+    }
+    connection.read_exact(&mut vec![0; length]).unwrap();
+    head[9..12].parse().unwrap()
 }
 
 /// What it answered.
@@ -71,6 +89,18 @@ impl Process {
         let text = String::from_utf8(self.get("/metrics").body).unwrap();
         let lines = text.lines().filter_map(|line| line.strip_prefix(name));
         lines.filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// A connection that stays open.
+    pub(crate) fn connect(&self) -> BufReader<TcpStream> {
+        BufReader::new(TcpStream::connect(&self.address).unwrap())
+    }
+
+    /// Has it open so many files and no more; what was open stays so.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn limit_files(&self, most: u64) {
+        let limit = Rlimit { current: Some(most), maximum: getrlimit(Resource::Nofile).maximum };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).unwrap();
     }
 
     /// Whether it is at work still.
