@@ -1,6 +1,6 @@
 //! JPEG: no more than is wanted, where it comes in rows; else the whole frame, shrunk where that is enough.
 
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Read, SeekFrom};
 use std::iter;
 
 use jpeg_decoder::{Decoder, PixelFormat};
@@ -33,20 +33,22 @@ fn longest(frame: Frame, full: u64) -> u64 {
 }
 
 /// Where it comes in rows, these and the part that is wanted. Else the file as it is (where its length is not known, a
-/// quarter of the longest, which photographs never reach); the coefficients if there are several scans; planes and
-/// pixels at the scale of the plan.
+/// quarter of the longest, which photographs never reach); coefficients; planes and pixels at the scale of the plan.
 pub(super) fn cost(frame: Frame, size: (u32, u32), length: Option<u64>, plan: &Plan) -> u64 {
     if frame.comes_in_rows() {
         let area = u64::from(plan.read.width) * u64::from(plan.read.height);
         return area * u64::from(frame.components) + cost_of_rows(frame, size, length, plan.read.width);
     }
-    let full = u64::from(size.0) * u64::from(size.1);
-    let longest = longest(frame, full);
+    let longest = longest(frame, u64::from(size.0) * u64::from(size.1));
     let file = length.unwrap_or(longest / 4).min(longest);
-    let coefficients = if frame.progressive { frame.samples(full) * 2 } else { 0 };
+    let shrinks = shrinks(frame, plan);
+    let samples = frame.samples(size);
+    // Of all scans, if there are several. The decoder that shrinks hands them to threads of its own, whether or not
+    // these have done with those before.
+    let held = u64::from(frame.progressive) + u64::from(shrinks);
+    let planes = if shrinks { samples / u64::from(plan.shrink).pow(2) } else { 0 };
     let area = u64::from(plan.size.0) * u64::from(plan.size.1);
-    let planes = if shrinks(frame, plan) { frame.samples(area) } else { 0 };
-    file + coefficients + planes + area * u64::from(frame.components) + (1 << 20)
+    file + 2 * samples * held + planes + area * u64::from(frame.components) + (1 << 20)
 }
 
 /// Whether the decoder is used that shrinks. It also hands out four components as they are.
@@ -162,13 +164,15 @@ fn scale(plan: &Plan) -> Scale {
     }
 }
 
+/// All of it, with room for what [`seal`] adds: a list that grows takes twice as much as it has.
 fn read(mut master: Box<dyn Master>, longest: u64) -> Result<Vec<u8>, ImagingError> {
-    master.rewind()?;
-    let mut bytes = Vec::new();
-    master.take(longest + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > longest {
+    let length = master.seek(SeekFrom::End(0))?;
+    if length > longest {
         return Err(ImagingError::broken(format!("more than {longest} bytes for so small a JPEG")));
     }
+    master.rewind()?;
+    let mut bytes = Vec::with_capacity(length as usize + scans::SEALS);
+    master.take(length).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -81,11 +81,12 @@ impl Frame {
         all.any(|(across, down)| between(across, widest) || between(down, highest))
     }
 
-    /// Samples of all components in a picture of so many pixels, about.
-    pub(in crate::imaging) fn samples(&self, area: u64) -> u64 {
+    /// Samples of all components in a picture of this size, made up to whole units.
+    pub(in crate::imaging) fn samples(&self, (width, height): (u32, u32)) -> u64 {
         let (across, down) = self.finest();
-        let all: u32 = (0..self.components.into()).map(|of| self.sampling(of)).map(|(h, v)| h * v).sum();
-        (area * u64::from(all)).div_ceil(u64::from(across * down))
+        let units = u64::from(width.div_ceil(8 * across)) * u64::from(height.div_ceil(8 * down));
+        let blocks = (0..self.components.into()).map(|of| self.sampling(of)).map(|(h, v)| u64::from(h * v));
+        units * blocks.sum::<u64>() * 64
     }
 }
 

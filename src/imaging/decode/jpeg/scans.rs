@@ -15,6 +15,9 @@ const MOST_BLOCKS: u64 = 80_000_000;
 /// in grey. Enough for the longest code behind the longest value.
 const ONES: [u8; 16] = [0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0];
 
+/// Bytes that [`seal`] adds at most.
+pub(super) const SEALS: usize = MOST_SCANS * ONES.len();
+
 const START_OF_IMAGE: u8 = 0xd8;
 const END_OF_IMAGE: u8 = 0xd9;
 const RESTART_INTERVAL: u8 = 0xdd;
