@@ -44,7 +44,8 @@ pub(super) struct Rows<'a> {
     left: usize,
 }
 
-/// Opens a part of the chunk with this index in the file's table, of which `height` rows lie in the picture. `None` is a chunk that was never written: all zeros, as GDAL leaves out what is empty.
+/// Opens a part of the chunk with this index in the file's table, of which `height` rows lie in the picture. `None` is a
+/// tile that was never written: all zeros, as GDAL leaves out what is empty. A strip is missing where its writer died.
 pub(super) fn rows<'a>(
     master: &'a mut dyn Master,
     level: &'a Level,
@@ -146,9 +147,28 @@ fn place(master: &mut dyn Master, level: &Level, index: u64) -> Result<Option<(u
         Ok::<u64, ImagingError>(level.endian.number(&read_at(master, at, table.width.into())?))
     };
     match (look_up(level.offsets)?, look_up(level.lengths)?) {
-        (0, 0) => Ok(None),
+        (0, 0) if level.tiled => Ok(None),
         (_, 0) => Err(ImagingError::broken(format!("strip or tile {index} is empty"))),
         place => Ok(Some(place)),
+    }
+}
+
+/// An error if not one of so many tiles was written: their writer has died, or there never was a picture.
+pub(super) fn check_written(master: &mut dyn Master, level: &Level, tiles: u64) -> Result<(), ImagingError> {
+    let table = Values { count: tiles.min(level.lengths.count), ..level.lengths }.bytes();
+    let table = table.ok_or_else(|| ImagingError::broken("a TIFF without a table of tiles"))?;
+    master.seek(SeekFrom::Start(table.start))?;
+    let mut bytes = BufReader::new(master.take(table.end - table.start));
+    loop {
+        let known = bytes.fill_buf()?;
+        if known.iter().any(|byte| *byte != 0) {
+            return Ok(());
+        }
+        let passed = known.len();
+        if passed == 0 {
+            return Err(ImagingError::broken("a TIFF of which no tile was written"));
+        }
+        bytes.consume(passed);
     }
 }
 

@@ -65,7 +65,9 @@ pub(super) fn decode(
     layout: &Layout,
     plan: &Plan,
 ) -> Result<Decoded, ImagingError> {
-    let pixels = part(&mut *master, &layout.levels[plan.level], plan.read)?;
+    let level = &layout.levels[plan.level];
+    check_written(&mut *master, level)?;
+    let pixels = part(&mut *master, level, plan.read)?;
     let profile = profile(&mut *master, layout);
     Ok(Decoded { pixels, origin: (plan.read.x, plan.read.y), profile })
 }
@@ -78,8 +80,9 @@ pub(super) fn cost_of_bands(layout: &Layout) -> u64 {
 }
 
 /// The full level from top to bottom.
-pub(super) fn bands(mut master: Box<dyn Master>, layout: &Layout) -> Bands {
+pub(super) fn bands(mut master: Box<dyn Master>, layout: &Layout) -> Result<Bands, ImagingError> {
     let (layout, mut y) = (layout.clone(), 0);
+    check_written(&mut *master, &layout.levels[0])?;
     let profile = profile(&mut *master, &layout);
     let rows = iter::from_fn(move || {
         let level = &layout.levels[0];
@@ -88,7 +91,7 @@ pub(super) fn bands(mut master: Box<dyn Master>, layout: &Layout) -> Bands {
         y += height;
         (height > 0).then(|| part(&mut *master, level, read))
     });
-    Bands { profile, rows: Box::new(rows) }
+    Ok(Bands { profile, rows: Box::new(rows) })
 }
 
 /// Rows that are read at a time: whole strips or tiles, for a compressed one is read from its beginning.
@@ -105,6 +108,12 @@ fn part(master: &mut dyn Master, level: &Level, read: Rect) -> Result<Pixels, Im
         samples.add(master, level, index, chunk)?;
     }
     colour.interpret(read.width, read.height, samples.data)
+}
+
+/// Tiles may be missing, but not all of them.
+fn check_written(master: &mut dyn Master, level: &Level) -> Result<(), ImagingError> {
+    let all = Rect { x: 0, y: 0, width: level.width, height: level.height };
+    if level.tiled { chunk::check_written(master, level, count(level, all)) } else { Ok(()) }
 }
 
 fn profile(master: &mut dyn Master, layout: &Layout) -> Option<Vec<u8>> {
