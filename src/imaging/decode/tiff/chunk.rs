@@ -1,6 +1,6 @@
 //! One strip or tile of a TIFF, unpacked row by row.
 
-use std::io::{BufRead, BufReader, Cursor, Read, SeekFrom, copy, sink};
+use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom, copy, sink};
 use std::ops::Range;
 
 use fax::decoder::{DecodeStatus, Group4Decoder};
@@ -11,6 +11,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use super::handle::Handle;
 use super::lzw::Lzw;
 use super::packbits::PackBits;
 use super::read_at;
@@ -24,21 +25,22 @@ use crate::imaging::sniff::tiff::compression::{DEFLATE, GROUP_4, JPEG, LZW, NONE
 use crate::imaging::sniff::tiff::photometric::YCBCR;
 use crate::imaging::{ImagingError, Master};
 
-/// Bytes held for a chunk at most: a row, or all of it and its file bytes if it is JPEG.
+/// Bytes held at most for a chunk, or for one of each plane: a row, or all of it and its file bytes if it is JPEG.
 pub(super) fn cost(level: &Level) -> u64 {
     let (width, height) = level.chunk;
     let row = u64::from(width).saturating_mul(level.samples * 6);
     let rows = if level.compression == JPEG { u64::from(height) } else { 1 };
     let beside = if level.compression == JPEG { 1 << 19 } else { 1 << 17 };
-    row.saturating_mul(rows).saturating_add(beside)
+    let planes = if level.planar { level.samples } else { 1 };
+    row.saturating_mul(rows).saturating_add(beside * planes)
 }
 
 /// The rows of a chunk, eight bits a sample.
-pub(super) struct Rows<'a> {
-    source: Box<dyn Read + 'a>,
+pub(super) struct Rows {
+    source: Box<dyn Read>,
     packed: Vec<u8>,
     row: Vec<u8>,
-    level: &'a Level,
+    level: Level,
     per_pixel: usize,
     /// Samples of a row in front of those that are wanted.
     left: usize,
@@ -46,23 +48,24 @@ pub(super) struct Rows<'a> {
 
 /// Opens a part of the chunk with this index in the file's table, of which `height` rows lie in the picture. `None` is a
 /// tile that was never written: all zeros, as GDAL leaves out what is empty. A strip is missing where its writer died.
-pub(super) fn rows<'a>(
-    master: &'a mut dyn Master,
-    level: &'a Level,
+pub(super) fn rows(
+    file: &Handle,
+    level: &Level,
     index: u64,
     height: u32,
     wanted: Rect,
-) -> Result<Option<Rows<'a>>, ImagingError> {
-    let Some((at, length)) = place(master, level, index)? else { return Ok(None) };
+) -> Result<Option<Rows>, ImagingError> {
+    let mut file = file.clone();
+    let Some((at, length)) = place(&mut file, level, index)? else { return Ok(None) };
     let per_pixel = if level.planar { 1 } else { level.samples as usize };
     let rows = |source, width: u32, left: u32| {
         let samples = width as usize * per_pixel;
         let packed = vec![0; (samples * level.bits as usize).div_ceil(8)];
         let (row, left) = (vec![0; samples], left as usize * per_pixel);
-        Rows { source, packed, row, level, per_pixel, left }
+        Rows { source, packed, row, level: level.clone(), per_pixel, left }
     };
     if level.compression == JPEG
-        && let Some(part) = part_of_jpeg(master, level, (at, length), height, wanted)?
+        && let Some(part) = part_of_jpeg(&mut file, level, (at, length), height, wanted)?
     {
         return Ok(Some(rows(Box::new(Cursor::new(part)), wanted.width, 0)));
     }
@@ -70,7 +73,7 @@ pub(super) fn rows<'a>(
     // What is not compressed is passed over without being read.
     let passed = if level.compression == NONE { packed as u64 * u64::from(wanted.y) } else { 0 };
     let rest = length.checked_sub(passed).ok_or_else(|| ImagingError::broken("the file ends early"))?;
-    let source = open(master, level, (at.saturating_add(passed), rest), height)?;
+    let source = open(file, level, (at.saturating_add(passed), rest), height)?;
     let mut rows = rows(source, level.chunk.0, wanted.x);
     if passed == 0 {
         rows.skip(wanted.y)?;
@@ -78,7 +81,7 @@ pub(super) fn rows<'a>(
     Ok(Some(rows))
 }
 
-impl Rows<'_> {
+impl Rows {
     pub(super) fn per_pixel(&self) -> usize {
         self.per_pixel
     }
@@ -183,21 +186,21 @@ pub(super) fn bytes(
     Ok(Some(at..at.saturating_add(length)))
 }
 
-fn open<'a>(
-    master: &'a mut dyn Master,
-    level: &'a Level,
+fn open(
+    mut file: Handle,
+    level: &Level,
     (at, length): (u64, u64),
     height: u32,
-) -> Result<Box<dyn Read + 'a>, ImagingError> {
+) -> Result<Box<dyn Read>, ImagingError> {
     if level.compression == JPEG {
-        let mut file = jpeg_file(master, level, at, length)?;
-        if !is_usual(seal(&mut file)?) {
+        let mut jpeg = jpeg_file(&mut file, level, at, length)?;
+        if !is_usual(seal(&mut jpeg)?) {
             return Err(ImagingError::unsupported("TIFF with JPEG of such sampling factors or scans"));
         }
-        return Ok(Box::new(Cursor::new(jpeg(&file, level, height)?)));
+        return Ok(Box::new(Cursor::new(samples(&jpeg, level, height)?)));
     }
-    master.seek(SeekFrom::Start(at))?;
-    let bytes = BufReader::new(Ordered { bytes: master.take(length), reversed: level.reversed_bits });
+    file.seek(SeekFrom::Start(at))?;
+    let bytes = BufReader::new(Ordered { bytes: file.take(length), reversed: level.reversed_bits });
     Ok(match level.compression {
         GROUP_4 => Box::new(Group4::new(bytes, level)?),
         LZW => Box::new(Lzw::new(bytes)),
@@ -275,7 +278,7 @@ fn check_size(level: &Level, (width, rows): (u32, u32), height: u32) -> Result<(
 
 /// The samples of a JPEG chunk. YCbCr becomes RGB; anything else is taken as it is, whatever a
 /// decoder would guess without the markers that a file of its own would have.
-fn jpeg(file: &[u8], level: &Level, height: u32) -> Result<Vec<u8>, ImagingError> {
+fn samples(file: &[u8], level: &Level, height: u32) -> Result<Vec<u8>, ImagingError> {
     let fault = |error| ImagingError::broken(format!("JPEG in a strip or tile: {}", words(error)));
     let mut decoder = JpegDecoder::new(ZCursor::new(file));
     let side = usize::from(u16::MAX);
