@@ -296,11 +296,12 @@ fn rubbish_that_libjpeg_passes_over_is_passed_over() {
     let file = Case::colours(2, 2).restarting(7).file();
     let expected = whole(&file, Scale::Full).unwrap();
     let restart = file.windows(2).position(|pair| pair == [0xff, 0xd0]).unwrap();
+    let tables = file.windows(2).position(|pair| pair == [0xff, 0xdb]).unwrap();
     let with = |at: usize, more: &[u8]| [&file[..at], more, &file[at..]].concat();
     for (name, file) in [
         ("behind the picture", with(file.len(), b"\0\0and so on")),
         ("fill in front of a marker", with(2, &[0xff; 9])),
-        ("strays between markers", with(2, b"stray\xff\0")),
+        ("strays between markers", with(tables, b"stray\xff\0")),
         ("fill in front of a restart", with(restart, &[0xff; 300_000])),
         ("bytes in front of a restart", with(restart, &[1, 2, 3])),
     ] {
