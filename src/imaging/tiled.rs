@@ -259,17 +259,12 @@ impl Before {
 fn before(master: &mut dyn Master, level: &Level) -> Result<Vec<u8>, ImagingError> {
     let mut before = shared::before(master, level)?;
     if level.samples == 3 {
-        before.extend(adobe(level.photometric == photometric::YCBCR));
+        // Whether three samples are light and colours or red, green and blue: no other word in such a file says it.
+        let transform = u8::from(level.photometric == photometric::YCBCR);
+        before.extend(b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00");
+        before.push(transform);
     }
     Ok(before)
-}
-
-/// The segment that says whether three samples are light and colours or red, green and blue: there is no other word
-/// for it in such a file.
-fn adobe(light_and_colours: bool) -> [u8; 16] {
-    let mut segment = *b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00";
-    segment[15] = u8::from(light_and_colours);
-    segment
 }
 
 fn numbers(

@@ -47,7 +47,7 @@ pub(in crate::imaging) fn bands(
 ) -> Result<Bands, ImagingError> {
     admit_bands(header)?;
     match &header.layout {
-        Layout::Tiff(layout) => Ok(tiff::bands(master, layout)),
+        Layout::Tiff(layout) => tiff::bands(master, layout),
         Layout::Png { interlaced: false, .. } => png::bands(master, header.stored(), limits),
         Layout::Jpeg(frame) if frame.comes_in_rows() => jpeg::bands(master, &whole(header), hints),
         Layout::Jp2(layout) => jp2::bands(master, layout),

@@ -1,9 +1,9 @@
 //! JPEG: no more than is wanted, where it comes in rows; else the whole frame, shrunk where that is enough.
 
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Read, SeekFrom};
 use std::iter;
 
-use jpeg_decoder::{Decoder, PixelFormat};
+use jpeg_decoder::{ColorTransform, Decoder, PixelFormat};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -12,11 +12,10 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::{Bands, Decoded, LONGEST_PROFILE};
 use crate::iiif::image::geometry::Rect;
-use crate::imaging::jpeg::{self, Jpeg, RowReader, Scale};
+use crate::imaging::jpeg::{self, Colour, Jpeg, Notes, RowReader, Scale, marker, segment};
 use crate::imaging::pixels::{Channels, Pixels};
 use crate::imaging::plan::Plan;
-use crate::imaging::sniff::jpeg::{APP2, APP14, Frame, START_OF_SCAN, segment};
-use crate::imaging::sniff::{Lack, Parts};
+use crate::imaging::sniff::jpeg::Frame;
 use crate::imaging::{Hints, ImagingError, Master};
 
 mod scans;
@@ -33,20 +32,23 @@ fn longest(frame: Frame, full: u64) -> u64 {
 }
 
 /// Where it comes in rows, these and the part that is wanted. Else the file as it is (where its length is not known, a
-/// quarter of the longest, which photographs never reach); the coefficients if there are several scans; planes and
-/// pixels at the scale of the plan.
+/// quarter of the longest, which photographs never reach); coefficients; planes and pixels at the scale of the plan.
 pub(super) fn cost(frame: Frame, size: (u32, u32), length: Option<u64>, plan: &Plan) -> u64 {
     if frame.comes_in_rows() {
         let area = u64::from(plan.read.width) * u64::from(plan.read.height);
         return area * u64::from(frame.components) + cost_of_rows(frame, size, length, plan.read.width);
     }
-    let full = u64::from(size.0) * u64::from(size.1);
-    let longest = longest(frame, full);
+    let longest = longest(frame, u64::from(size.0) * u64::from(size.1));
     let file = length.unwrap_or(longest / 4).min(longest);
-    let coefficients = if frame.progressive { frame.samples(full) * 2 } else { 0 };
+    let shrinks = shrinks(frame, plan);
+    let samples = frame.samples(size);
+    // Of all scans, if there are several. The decoder that shrinks hands them to threads of its own, whether or not
+    // these have done with those before.
+    let held = u64::from(frame.progressive) + u64::from(shrinks);
+    let planes = if shrinks { samples / u64::from(plan.shrink).pow(2) } else { 0 };
     let area = u64::from(plan.size.0) * u64::from(plan.size.1);
-    let planes = if shrinks(frame, plan) { frame.samples(area) } else { 0 };
-    file + coefficients + planes + area * u64::from(frame.components) + (1 << 20)
+    let file = file + cost_of_profile(length);
+    file + 2 * samples * held + planes + area * u64::from(frame.components) + (1 << 20)
 }
 
 /// Whether the decoder is used that shrinks. It also hands out four components as they are.
@@ -80,18 +82,16 @@ pub(super) fn decode(
     let full = u64::from(size.0) * u64::from(size.1);
     let mut bytes = read(master, longest(frame, full))?;
     seal(&mut bytes)?;
-    let file = Parts::whole(bytes);
-    let metadata = metadata(&file)?;
-    let bytes = file.slice(0, file.len()).map_err(given)?;
+    let (colour, profile) = metadata(&bytes)?;
     let (pixels, expected) = if shrinks(frame, plan) {
-        (shrunk(bytes, size, plan, metadata.adobe)?, plan.size)
+        (shrunk(&bytes, size, plan, colour)?, plan.size)
     } else {
-        (whole(bytes, frame)?, size)
+        (whole(&bytes, frame)?, size)
     };
     if (pixels.width(), pixels.height()) != expected {
         return Err(ImagingError::broken("two sizes of one JPEG"));
     }
-    Ok(Decoded { pixels, origin: (0, 0), profile: metadata.profile })
+    Ok(Decoded { pixels, origin: (0, 0), profile })
 }
 
 /// Bytes that [`bands`] holds at most.
@@ -118,10 +118,13 @@ pub(super) fn bands(master: Box<dyn Master>, plan: &Plan, hints: &Hints) -> Resu
     Ok(Bands { profile, rows: Box::new(iter::from_fn(move || next().transpose())) })
 }
 
-/// The reader; a profile, in pieces and put together.
 fn cost_of_rows(frame: Frame, size: (u32, u32), length: Option<u64>, across: u32) -> u64 {
-    let profile = length.unwrap_or(LONGEST_PROFILE).min(LONGEST_PROFILE);
-    jpeg::cost(&frame, size, across) + 2 * profile
+    jpeg::cost(&frame, size, across) + cost_of_profile(length)
+}
+
+/// In pieces and put together.
+fn cost_of_profile(length: Option<u64>) -> u64 {
+    2 * length.unwrap_or(LONGEST_PROFILE).min(LONGEST_PROFILE)
 }
 
 /// What the plan wants, and no more. A file that is cut short gives nothing of what is left of it.
@@ -162,46 +165,30 @@ fn scale(plan: &Plan) -> Scale {
     }
 }
 
+/// All of it, with room for what [`seal`] adds: a list that grows takes twice as much as it has.
 fn read(mut master: Box<dyn Master>, longest: u64) -> Result<Vec<u8>, ImagingError> {
-    master.rewind()?;
-    let mut bytes = Vec::new();
-    master.take(longest + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > longest {
+    let length = master.seek(SeekFrom::End(0))?;
+    if length > longest {
         return Err(ImagingError::broken(format!("more than {longest} bytes for so small a JPEG")));
     }
+    master.rewind()?;
+    let mut bytes = Vec::with_capacity(length as usize + scans::SEALS);
+    master.take(length).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-struct Metadata {
-    /// Whether Adobe's marker is there: its CMYK files hold inverted samples.
-    adobe: bool,
-    profile: Option<Vec<u8>>,
-}
-
-/// What the segments in front of the pixels tell. A profile may come in several, numbered from 1.
-fn metadata(file: &Parts) -> Result<Metadata, ImagingError> {
-    let mut adobe = false;
-    let mut profile: Vec<(u8, &[u8])> = Vec::new();
-    let mut at = 2;
+/// What the segments in front of the pixels tell: what its components stand for, and its profile.
+fn metadata(bytes: &[u8]) -> Result<(Colour, Option<Vec<u8>>), ImagingError> {
+    let (mut notes, mut names, mut at) = (Notes::default(), Vec::new(), 0);
     loop {
-        let segment = segment(file, at).map_err(given)?;
+        let segment = segment(bytes, at)?;
         match segment.marker {
-            START_OF_SCAN => break,
-            APP14 => adobe |= segment.after(b"Adobe", file).map_err(given)?.is_some(),
-            APP2 => {
-                let body = segment.after(b"ICC_PROFILE\0", file).map_err(given)?;
-                if let Some([number, _, piece @ ..]) = body {
-                    profile.push((*number, piece));
-                }
-            }
-            _ => {}
+            marker::START_OF_SCAN => return Ok((notes.colour(&names), notes.profile())),
+            marker::BASELINE..=marker::PROGRESSIVE => names = Frame::names(segment.body),
+            marker => notes.take(marker, segment.body),
         }
-        at = segment.body.end;
+        at = segment.end;
     }
-    profile.sort_by_key(|(number, _)| *number);
-    let profile: Vec<u8> = profile.iter().flat_map(|(_, piece)| *piece).copied().collect();
-    let profile = Some(profile).filter(|profile| (1..=LONGEST_PROFILE).contains(&(profile.len() as u64)));
-    Ok(Metadata { adobe, profile })
 }
 
 /// The whole frame, grey or in colour.
@@ -223,13 +210,20 @@ fn whole(bytes: &[u8], frame: Frame) -> Result<Pixels, ImagingError> {
     Pixels::new(width as u32, height as u32, channels, data)
 }
 
-fn shrunk(bytes: &[u8], size: (u32, u32), plan: &Plan, adobe: bool) -> Result<Pixels, ImagingError> {
+fn shrunk(bytes: &[u8], size: (u32, u32), plan: &Plan, colour: Colour) -> Result<Pixels, ImagingError> {
     let mut decoder = Decoder::new(Cursor::new(bytes));
+    decoder.set_color_transform(match colour {
+        Colour::Grey => ColorTransform::Grayscale,
+        Colour::YCbCr => ColorTransform::YCbCr,
+        Colour::Rgb => ColorTransform::RGB,
+        Colour::Cmyk | Colour::InvertedCmyk => ColorTransform::CMYK,
+        Colour::Ycck => ColorTransform::YCCK,
+    });
     let side = |side: u32| side.div_ceil(plan.shrink) as u16;
     let (width, height) = decoder.scale(side(size.0), side(size.1)).map_err(fault)?;
     let info = decoder.info().ok_or_else(|| ImagingError::broken("a JPEG without a frame"))?;
     let mut data = decoder.decode().map_err(fault)?;
-    if info.pixel_format == PixelFormat::CMYK32 && !adobe {
+    if colour == Colour::Cmyk {
         // The decoder takes all ink for inverted.
         data.iter_mut().for_each(|ink| *ink = 255 - *ink);
     }
@@ -245,14 +239,6 @@ fn shrunk(bytes: &[u8], size: (u32, u32), plan: &Plan, adobe: bool) -> Result<Pi
 /// What the faster decoder says, without the quotation marks that it puts around some of it.
 pub(super) fn words(error: DecodeErrors) -> String {
     error.to_string().replace('"', "")
-}
-
-/// The whole file is in memory: nothing can be missing that is not missing in the file.
-fn given(lack: Lack) -> ImagingError {
-    match lack {
-        Lack::Fault(error) => error,
-        Lack::Bytes(_) | Lack::Everything => ImagingError::broken("the file ends early"),
-    }
 }
 
 fn fault(error: jpeg_decoder::Error) -> ImagingError {

@@ -125,9 +125,3 @@ pub(super) fn cost(header: &Header, plan: &Plan) -> u64 {
         Layout::Pdf(sheet) => pdf::cost(sheet, full, header.length, plan),
     }
 }
-
-/// With the coefficients of ITU-R BT.601.
-fn from_ycbcr([y, cb, cr]: [u8; 3]) -> [u8; 3] {
-    let (y, cb, cr) = (f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0);
-    [y + 1.402 * cr, y - 0.344_14 * cb - 0.714_14 * cr, y + 1.772 * cb].map(|v| v.round() as u8)
-}

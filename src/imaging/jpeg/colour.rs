@@ -4,7 +4,7 @@ use crate::imaging::pixels::Channels;
 
 /// What the components stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Colour {
+pub(in crate::imaging) enum Colour {
     Grey,
     YCbCr,
     Rgb,
@@ -46,12 +46,12 @@ impl Colour {
         let [a, b, c, d] = parts;
         match self {
             Self::Grey => out.copy_from_slice(a),
-            Self::YCbCr => each(out, a, b, c, light),
+            Self::YCbCr => each(out, a, b, c, from_ycbcr),
             Self::Rgb => each(out, a, b, c, |r, g, b| [r, g, b]),
             Self::Cmyk => each_with_black(out, parts, |ink| ink),
             Self::InvertedCmyk => each_with_black(out, parts, |[c, m, y, k]| [!c, !m, !y, !k]),
             Self::Ycck => each_with_black(out, [a, b, c, d], |[y, cb, cr, k]| {
-                let [r, g, b] = light(y, cb, cr);
+                let [r, g, b] = from_ycbcr(y, cb, cr);
                 [r, g, b, !k]
             }),
         }
@@ -107,7 +107,7 @@ fn each_with_black(out: &mut [u8], [a, b, c, d]: [&[u8]; 4], pixel: impl Fn([u8;
 /// Light and colour as red, green and blue (*ITU T.871, 7*), as libjpeg rounds it. Factors are split so that what is
 /// left of them has 16 bits, which vectors multiply faster.
 #[inline(always)]
-fn light(y: u8, cb: u8, cr: u8) -> [u8; 3] {
+pub(in crate::imaging) fn from_ycbcr(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
     let level = |sum: i32| sum.clamp(0, 255) as u8;
     [

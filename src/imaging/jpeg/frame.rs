@@ -1,6 +1,5 @@
 //! The frame: which components there are, how fine they are, what they stand for.
 
-use super::colour::Colour;
 use super::tables::Tables;
 use crate::imaging::ImagingError;
 use crate::imaging::sniff::jpeg;
@@ -8,9 +7,11 @@ use crate::imaging::sniff::jpeg;
 /// What a frame header tells.
 pub(super) struct Frame {
     pub(super) size: (u32, u32),
-    frame: jpeg::Frame,
-    /// Of each component, its name and the number of its quantisation table.
-    names: Vec<(u8, usize)>,
+    pub(super) frame: jpeg::Frame,
+    /// Of its components.
+    pub(super) names: Vec<u8>,
+    /// Which quantisation tables these have.
+    steps: Vec<usize>,
 }
 
 /// One component.
@@ -37,34 +38,34 @@ impl Frame {
         if !frame.comes_in_rows() {
             return Err(ImagingError::unsupported("a JPEG of this kind, row by row"));
         }
-        let names = body[6..].chunks_exact(3).take(frame.components.into());
-        let names = names.map(|one| (one[0], usize::from(one[2]))).collect();
-        Ok(Self { size, frame, names })
+        let told = body[6..].chunks_exact(3).take(frame.components.into());
+        let steps = told.map(|one| usize::from(one[2])).collect();
+        Ok(Self { size, frame, names: jpeg::Frame::names(body), steps })
     }
 
-    pub(super) fn colour(&self, jfif: bool, adobe: Option<u8>) -> Colour {
-        let names: Vec<u8> = self.names.iter().map(|(name, _)| *name).collect();
-        Colour::of(&names, jfif, adobe)
-    }
-
-    /// The components, each with the tables that the header of the scan gives it.
-    pub(super) fn components(&self, scan: &[u8], tables: &Tables) -> Result<Vec<Component>, ImagingError> {
+    /// Of each component, which Huffman tables the header of a scan gives it: for its first coefficients, and for all
+    /// others.
+    pub(super) fn choices(&self, scan: &[u8]) -> Result<Vec<(usize, usize)>, ImagingError> {
         let misfit = || ImagingError::broken("a JPEG with a scan header that does not fit its frame");
         let (count, rest) = scan.split_first().ok_or_else(misfit)?;
         let pairs = rest.get(..2 * usize::from(*count)).ok_or_else(misfit)?.as_chunks::<2>().0;
         if pairs.len() < self.names.len() {
             return Err(ImagingError::unsupported("a JPEG of several scans, row by row"));
         }
-        if !pairs.iter().map(|pair| pair[0]).eq(self.names.iter().map(|(name, _)| *name)) {
+        if !pairs.iter().map(|[name, _]| name).eq(&self.names) {
             return Err(misfit());
         }
-        let component = |(number, [_, choice]): (usize, &[u8; 2])| {
+        let choices = pairs.iter().map(|[_, choice]| (usize::from(choice >> 4), usize::from(choice & 15)));
+        Ok(choices.collect())
+    }
+
+    /// The components, each with the tables that it has in a scan.
+    pub(super) fn components(&self, scan: &[u8], tables: &Tables) -> Result<Vec<Component>, ImagingError> {
+        let component = |(number, (first, others))| {
             let (across, down) = self.frame.sampling(number);
-            let (first, others) = (usize::from(choice >> 4), usize::from(choice & 15));
             tables.check(first, others)?;
-            let steps = tables.steps(self.names[number].1)?;
-            Ok(Component { across, down, steps, first, others })
+            Ok(Component { across, down, steps: tables.steps(self.steps[number])?, first, others })
         };
-        pairs.iter().enumerate().map(component).collect()
+        self.choices(scan)?.into_iter().enumerate().map(component).collect()
     }
 }

@@ -4,15 +4,12 @@ use super::colour::Colour;
 use super::frame::{Component, Frame};
 use super::input::{Input, early};
 use super::layout::Scale;
+use super::notes::Notes;
+use super::segment::{
+    MOST_SEGMENTS, MOST_STRAY, body_length, marker, next_marker, no_pixels, other_coding, two_frames,
+};
 use super::tables::Tables;
 use crate::imaging::ImagingError;
-use crate::imaging::decode::LONGEST_PROFILE;
-
-/// Segments in front of the pixels: 128 MB of metadata, if each is as long as it may be.
-const MOST_SEGMENTS: usize = 2000;
-
-/// Bytes between segments that belong to none.
-const MOST_STRAY: usize = 1 << 16;
 
 /// Everything that is needed to read the scan.
 pub(super) struct Header {
@@ -35,11 +32,7 @@ struct Told {
     tables: Tables,
     frame: Option<Frame>,
     interval: u32,
-    jfif: bool,
-    /// How Adobe's marker says that colours were transformed.
-    adobe: Option<u8>,
-    /// The pieces of an ICC profile, numbered.
-    profile: Vec<(u8, Vec<u8>)>,
+    notes: Notes,
 }
 
 impl Header {
@@ -50,25 +43,23 @@ impl Header {
         }
         let mut told = Told::default();
         for _ in 0..MOST_SEGMENTS {
-            let marker = marker(input)?;
-            match marker {
-                0x01 | 0xd0..=0xd8 => continue,
-                0xd9 => break,
-                _ => {}
+            let found = next(input)?;
+            if found == marker::END_OF_IMAGE {
+                break;
             }
-            let length = length(input)?;
-            if !matches!(marker, 0xc0..=0xcf | 0xda | 0xdb | 0xdd | 0xe0 | 0xe2 | 0xee) {
+            let length = body_length(input.array()?)?;
+            if !Told::is_of_use(found) {
                 input.seek(input.position() + length as u64)?;
                 continue;
             }
             let body = input.at_least(length)?.get(..length).ok_or_else(early)?.to_vec();
             input.take(length);
-            if marker == 0xda {
+            if found == marker::START_OF_SCAN {
                 return told.scan(&body, input.position());
             }
-            told.segment(marker, &body)?;
+            told.segment(found, &body)?;
         }
-        Err(ImagingError::broken("a JPEG without pixels"))
+        Err(no_pixels())
     }
 
     /// The size of the picture at a scale.
@@ -89,79 +80,65 @@ impl Header {
     }
 }
 
-/// The next marker. Fill bytes and strays are passed over.
-pub(super) fn marker(input: &mut Input) -> Result<u8, ImagingError> {
-    let mut filled = false;
-    for _ in 0..MOST_STRAY {
-        let [byte] = input.array()?;
-        match byte {
-            0xff => filled = true,
-            0 => filled = false,
-            marker if filled => return Ok(marker),
-            _ => {}
+/// The next marker of a segment, or of the end.
+pub(super) fn next(input: &mut Input) -> Result<u8, ImagingError> {
+    let start = input.position();
+    loop {
+        let known = input.at_least(2)?;
+        if known.len() < 2 {
+            return Err(early());
+        }
+        let (found, passed) = next_marker(known);
+        input.take(passed);
+        if input.position() - start > MOST_STRAY {
+            return Err(no_pixels());
+        }
+        if let Some(marker) = found {
+            return Ok(marker);
         }
     }
-    Err(ImagingError::broken(format!("no JPEG marker in {MOST_STRAY} bytes")))
-}
-
-/// Bytes of the segment that begins here, without those that tell its length.
-pub(super) fn length(input: &mut Input) -> Result<usize, ImagingError> {
-    let length = usize::from(u16::from_be_bytes(input.array()?));
-    length.checked_sub(2).ok_or_else(|| ImagingError::broken(format!("a JPEG segment of length {length}")))
 }
 
 impl Told {
+    fn is_of_use(marker: u8) -> bool {
+        use marker::{APP0, APP2, APP14, BASELINE, QUANTISATION, RESTART_INTERVAL, START_OF_SCAN};
+        matches!(
+            marker,
+            BASELINE..=0xcf | START_OF_SCAN | QUANTISATION | RESTART_INTERVAL | APP0 | APP2 | APP14
+        )
+    }
+
     fn segment(&mut self, marker: u8, body: &[u8]) -> Result<(), ImagingError> {
         match marker {
-            0xc4 => self.tables.codes(body)?,
-            0xdb => self.tables.quantisation(body)?,
-            0xdd => {
+            marker::CODES => self.tables.codes(body)?,
+            marker::QUANTISATION => self.tables.quantisation(body)?,
+            marker::RESTART_INTERVAL => {
                 let interval = body.first_chunk();
                 let half = || ImagingError::broken("a JPEG with half a restart interval");
                 self.interval = u16::from_be_bytes(*interval.ok_or_else(half)?).into();
             }
-            0xe0 => self.jfif |= body.starts_with(b"JFIF\0"),
-            0xe2 => {
-                let held: usize = self.profile.iter().map(|(_, piece)| piece.len()).sum();
-                match body.strip_prefix(b"ICC_PROFILE\0") {
-                    Some([number, _, piece @ ..]) if held as u64 <= LONGEST_PROFILE => {
-                        self.profile.push((*number, piece.to_vec()));
-                    }
-                    _ => {}
-                }
+            marker::BASELINE..=marker::PROGRESSIVE if self.frame.is_none() => {
+                self.frame = Some(Frame::parse(marker, body)?);
             }
-            0xee if body.starts_with(b"Adobe") => self.adobe = body.get(11).copied(),
-            0xc0..=0xc2 if self.frame.is_none() => self.frame = Some(Frame::parse(marker, body)?),
-            0xc0..=0xc2 => return Err(ImagingError::broken("a JPEG with two frame headers")),
-            0xc3 | 0xc5..=0xc7 | 0xc9..=0xcf => {
-                let what = "JPEG with lossless, hierarchical or arithmetic coding";
-                return Err(ImagingError::unsupported(what));
-            }
-            _ => {}
+            marker::BASELINE..=marker::PROGRESSIVE => return Err(two_frames()),
+            0xc3 | 0xc5..=0xc7 | 0xc9..=0xcf => return Err(other_coding()),
+            _ => self.notes.take(marker, body),
         }
         Ok(())
     }
 
     /// Closes the account at the header of the first scan.
-    fn scan(mut self, body: &[u8], start: u64) -> Result<Header, ImagingError> {
-        let profile = self.profile();
+    fn scan(self, body: &[u8], start: u64) -> Result<Header, ImagingError> {
         let frame = self.frame.ok_or_else(|| ImagingError::broken("a JPEG without a frame header"))?;
         Ok(Header {
             width: frame.size.0,
             height: frame.size.1,
             components: frame.components(body, &self.tables)?,
-            colour: frame.colour(self.jfif, self.adobe),
+            colour: self.notes.colour(&frame.names),
             tables: self.tables,
             interval: self.interval,
             start,
-            profile,
+            profile: self.notes.profile(),
         })
-    }
-
-    /// Its pieces may come in any order.
-    fn profile(&mut self) -> Option<Vec<u8>> {
-        self.profile.sort_by_key(|(number, _)| *number);
-        let profile: Vec<u8> = self.profile.drain(..).flat_map(|(_, piece)| piece).collect();
-        Some(profile).filter(|profile| (1..=LONGEST_PROFILE).contains(&(profile.len() as u64)))
     }
 }

@@ -83,6 +83,6 @@ impl Input {
     }
 }
 
-pub(super) fn early() -> ImagingError {
+pub(in crate::imaging) fn early() -> ImagingError {
     ImagingError::broken("the file ends early")
 }

@@ -9,6 +9,8 @@ use std::fmt;
 use memchr::memchr_iter;
 
 use super::bits::{AT_HAND, Bits};
+use super::frame::Frame;
+use super::segment::{Segment, marker, segment};
 use super::stream::damaged;
 use super::tables::{Codes, Tables};
 use crate::imaging::ImagingError;
@@ -41,7 +43,6 @@ struct Head {
 
 /// A component of a tile.
 struct Component {
-    name: u8,
     /// Blocks side by side and above each other in a unit.
     blocks: u32,
     first: usize,
@@ -66,16 +67,17 @@ impl Joiner {
     /// From the segments that stand before the tiles; none where they hold something that tiles should not have.
     pub(in crate::imaging) fn of(segments: &[u8]) -> Option<Self> {
         let mut joiner = Self::default();
-        let mut rest = segments;
-        while let Some((marker, body, after)) = segment(rest) {
-            match marker {
-                0xc4 => joiner.codes(body)?,
-                0xdd => return None,
+        let mut at = 0;
+        while at < segments.len() {
+            let segment = adjoining(segments, at)?;
+            match segment.marker {
+                marker::CODES => joiner.codes(segment.body)?,
+                marker::RESTART_INTERVAL | marker::END_OF_IMAGE => return None,
                 _ => {}
             }
-            rest = after;
+            at = segment.end;
         }
-        rest.is_empty().then_some(joiner)
+        Some(joiner)
     }
 
     fn codes(&mut self, body: &[u8]) -> Option<()> {
@@ -212,22 +214,35 @@ impl fmt::Debug for Joiner {
 
 impl Head {
     fn read(tile: &[u8]) -> Result<Self, ImagingError> {
-        let (mut components, mut size, mut unit) = (Vec::new(), (0, 0), (1, 1));
-        let mut rest = tile;
+        let (mut frame, mut at) = (None, 0);
         loop {
-            let (marker, body, after) = segment(rest).ok_or_else(damaged)?;
-            rest = after;
-            match marker {
-                0xc0 | 0xc1 => (components, size, unit) = frame(body)?,
-                0xda => {
-                    scan(body, &mut components)?;
-                    return Ok(Self { components, size, unit, length: tile.len() - rest.len() });
+            let segment = adjoining(tile, at).ok_or_else(damaged)?;
+            at = segment.end;
+            match (segment.marker, &frame) {
+                (marker::BASELINE | marker::EXTENDED, _) => {
+                    frame = Some(Frame::parse(segment.marker, segment.body)?);
                 }
+                (marker::START_OF_SCAN, Some(frame)) => {
+                    let choices = frame.choices(segment.body)?;
+                    let known = choices.iter().all(|(first, others)| *first < 4 && *others < 4);
+                    let usual = matches!(frame.names.len(), 1 | 3) && known;
+                    return usual.then(|| Self::new(frame, choices, at)).ok_or_else(unsupported);
+                }
+                (marker::START_OF_SCAN | marker::END_OF_IMAGE, _) => return Err(damaged()),
                 // Tables of its own, restarts and other kinds of frames.
-                0xc2..=0xcf | 0xdd => return Err(unsupported()),
+                (marker::PROGRESSIVE..=0xcf | marker::RESTART_INTERVAL, _) => return Err(unsupported()),
                 _ => {}
             }
         }
+    }
+
+    fn new(Frame { size, frame, .. }: &Frame, choices: Vec<(usize, usize)>, length: usize) -> Self {
+        let component = |(number, (first, others))| {
+            let (across, down) = frame.sampling(number);
+            Component { blocks: across * down, first, others }
+        };
+        let components = choices.into_iter().enumerate().map(component).collect();
+        Self { components, size: (size.0 as u16, size.1 as u16), unit: frame.finest(), length }
     }
 }
 
@@ -242,54 +257,9 @@ impl Tile {
     }
 }
 
-/// Marker and body of the segment that comes first, and what follows.
-fn segment(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let [0xff, marker, high, low, ..] = *bytes else { return None };
-    let length = usize::from(u16::from_be_bytes([high, low]));
-    let (segment, rest) = bytes.split_at_checked(2 + length)?;
-    Some((marker, segment.get(4..)?, rest))
-}
-
-/// Components, the size, and the blocks of the finest component in a unit.
-type Frame = (Vec<Component>, (u16, u16), (u32, u32));
-
-fn frame(body: &[u8]) -> Result<Frame, ImagingError> {
-    let [8, h1, h0, w1, w0, count, rest @ ..] = body else { return Err(unsupported()) };
-    let told = rest.as_chunks::<3>().0;
-    if told.len() != usize::from(*count) || !matches!(count, 1 | 3) {
-        return Err(unsupported());
-    }
-    let factors = |one: &[u8; 3]| (u32::from(one[1] >> 4), u32::from(one[1] & 15));
-    let component = |one: &[u8; 3]| {
-        let (across, down) = factors(one);
-        // A single component's scan is not made of units.
-        let blocks = if *count == 1 { 1 } else { across * down };
-        Component { name: one[0], blocks, first: 0, others: 0 }
-    };
-    let fits = |one: &[u8; 3]| matches!(factors(one), (1..=4, 1..=4));
-    if !told.iter().all(fits) {
-        return Err(damaged());
-    }
-    let finest = |side: fn((u32, u32)) -> u32| told.iter().map(|one| side(factors(one))).max().unwrap_or(1);
-    let unit = if *count == 1 { (1, 1) } else { (finest(|(x, _)| x), finest(|(_, y)| y)) };
-    let size = (u16::from_be_bytes([*w1, *w0]), u16::from_be_bytes([*h1, *h0]));
-    Ok((told.iter().map(component).collect(), size, unit))
-}
-
-/// Takes in which tables the scan gives to which component.
-fn scan(body: &[u8], components: &mut [Component]) -> Result<(), ImagingError> {
-    let [count, rest @ ..] = body else { return Err(damaged()) };
-    let pairs = rest.as_chunks::<2>().0;
-    if usize::from(*count) != components.len() || pairs.len() < components.len() {
-        return Err(unsupported());
-    }
-    for (component, [name, tables]) in components.iter_mut().zip(pairs) {
-        (component.first, component.others) = (usize::from(tables >> 4), usize::from(tables & 15));
-        if component.name != *name || component.first > 3 || component.others > 3 {
-            return Err(unsupported());
-        }
-    }
-    if components.is_empty() { Err(damaged()) } else { Ok(()) }
+/// The segment that begins right here: what is handed out has no strays in it.
+fn adjoining(bytes: &[u8], at: usize) -> Option<Segment<'_>> {
+    segment(bytes, at).ok().filter(|found| found.start == at)
 }
 
 /// Writes another size into the frame, which stands before any scan: fewer rows need nothing else. `Unsupported` where
@@ -313,16 +283,17 @@ pub(in crate::imaging) fn size(segments: &[u8]) -> Option<(u16, u16)> {
 /// Where a sequential frame tells its size, in four bytes, if whole segments lead from there to a scan.
 fn sides(segments: &[u8]) -> Option<usize> {
     let (mut at, mut sides) = (0, None);
-    while let Some((marker, body, _)) = segments.get(at..).and_then(segment) {
-        match marker {
-            0xc0 | 0xc1 if sides.is_some() || body.len() < 5 => return None,
-            0xc0 | 0xc1 => sides = Some(at + 5),
-            0xda => return sides,
+    loop {
+        let segment = adjoining(segments, at)?;
+        match segment.marker {
+            marker::BASELINE | marker::EXTENDED if sides.is_some() || segment.body.len() < 5 => return None,
+            marker::BASELINE | marker::EXTENDED => sides = Some(segment.end - segment.body.len() + 1),
+            marker::START_OF_SCAN => return sides,
+            marker::END_OF_IMAGE => return None,
             _ => {}
         }
-        at += 4 + body.len();
+        at = segment.end;
     }
-    None
 }
 
 /// Codes by what they stand for (*ITU T.81, C.2*).
@@ -399,7 +370,7 @@ impl Writer {
             from = at + 1;
         }
         file.extend_from_slice(&self.out[from..]);
-        file.extend([0xff, 0xd9]);
+        file.extend([0xff, marker::END_OF_IMAGE]);
     }
 }
 

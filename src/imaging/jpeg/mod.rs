@@ -25,8 +25,10 @@ mod huffman;
 mod input;
 mod join;
 mod layout;
+mod notes;
 mod rows;
 mod scan;
+mod segment;
 mod stream;
 mod tables;
 #[cfg(test)]
@@ -34,8 +36,15 @@ mod tests;
 mod upsample;
 
 pub(super) use checkpoint::{Checkpoints, cost as cost_of_checkpoints};
+pub(super) use colour::{Colour, from_ycbcr};
 #[cfg(any(test, fuzzing))]
 pub use fuzz::fuzz;
+pub(super) use input::early;
 pub(super) use join::{Joiner, resize, size};
 pub(super) use layout::Scale;
+pub(super) use notes::Notes;
 pub(super) use rows::{Jpeg, RowReader, cost};
+pub(super) use segment::{
+    MOST_SEGMENTS, MOST_STRAY, Segment, body_length, marker, next_marker, no_pixels, other_coding, segment,
+    two_frames,
+};

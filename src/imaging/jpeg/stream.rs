@@ -5,6 +5,7 @@ use memchr::{memchr, memchr_iter};
 use super::bits::Bits;
 use super::header;
 use super::input::Input;
+use super::segment::{body_length, marker};
 use crate::imaging::ImagingError;
 
 /// Bits of a scan, as they come from a file.
@@ -85,12 +86,13 @@ impl Stream {
     pub(super) fn finish(&mut self) -> Result<(), ImagingError> {
         self.pass()?;
         loop {
-            match header::marker(&mut self.input)? {
-                0xd9 => return Ok(()),
-                0x01 | 0xd0..=0xd8 => {}
-                0xda => return Err(ImagingError::broken("a JPEG with a scan behind the last one")),
+            match header::next(&mut self.input)? {
+                marker::END_OF_IMAGE => return Ok(()),
+                marker::START_OF_SCAN => {
+                    return Err(ImagingError::broken("a JPEG with a scan behind the last one"));
+                }
                 _ => {
-                    let length = header::length(&mut self.input)?;
+                    let length = body_length(self.input.array()?)?;
                     self.input.seek(self.input.position() + length as u64)?;
                 }
             }

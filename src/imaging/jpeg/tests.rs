@@ -6,6 +6,7 @@ use libjpeg_turbo_rs::{ColorSpace, Encoder, PixelFormat, decompress_to};
 use proptest::prelude::*;
 
 use super::checkpoint::Checkpoint;
+use super::fuzz::cut;
 use super::rows::RowReader;
 use super::*;
 use crate::iiif::image::geometry::Rect;
@@ -109,13 +110,6 @@ fn collect(mut reader: RowReader) -> Result<(Vec<u8>, Option<Checkpoints>), Imag
 
 fn whole(file: &[u8], scale: Scale) -> Result<Vec<u8>, ImagingError> {
     Ok(collect(all_rows(open(file)?, scale)?)?.0)
-}
-
-fn cut(all: &[u8], width: u32, channels: usize, window: Rect) -> Vec<u8> {
-    let lines = all.chunks_exact(width as usize * channels);
-    let lines = lines.skip(window.y as usize).take(window.height as usize);
-    let of = |x: u32| x as usize * channels;
-    lines.flat_map(|line| &line[of(window.x)..of(window.x + window.width)]).copied().collect()
 }
 
 fn distances(one: &[u8], other: &[u8]) -> (u8, f64) {
@@ -302,11 +296,12 @@ fn rubbish_that_libjpeg_passes_over_is_passed_over() {
     let file = Case::colours(2, 2).restarting(7).file();
     let expected = whole(&file, Scale::Full).unwrap();
     let restart = file.windows(2).position(|pair| pair == [0xff, 0xd0]).unwrap();
+    let tables = file.windows(2).position(|pair| pair == [0xff, 0xdb]).unwrap();
     let with = |at: usize, more: &[u8]| [&file[..at], more, &file[at..]].concat();
     for (name, file) in [
         ("behind the picture", with(file.len(), b"\0\0and so on")),
         ("fill in front of a marker", with(2, &[0xff; 9])),
-        ("strays between markers", with(2, b"stray\xff\0")),
+        ("strays between markers", with(tables, b"stray\xff\0")),
         ("fill in front of a restart", with(restart, &[0xff; 300_000])),
         ("bytes in front of a restart", with(restart, &[1, 2, 3])),
     ] {

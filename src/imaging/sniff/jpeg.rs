@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use super::{Header, Kind, Lack, Layout, Parts, Tone, ifd};
 use crate::imaging::ImagingError;
+use crate::imaging::jpeg::{
+    MOST_SEGMENTS, MOST_STRAY, body_length, marker, next_marker, no_pixels, other_coding, two_frames,
+};
 
 /// The frame of a JPEG.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,11 +35,17 @@ impl Frame {
             return Err(ImagingError::unsupported(format!("JPEG with {components} components")));
         }
         let size = (u32::from(u16::from_be_bytes([*c, *d])), u32::from(u16::from_be_bytes([*a, *b])));
-        let progressive = marker == PROGRESSIVE;
+        let progressive = marker == marker::PROGRESSIVE;
         let count = usize::from(*components);
         let sampling = sampling(specifications.get(..3 * count).unwrap_or_default(), count)?;
-        let (components, extended) = (*components, marker == EXTENDED);
+        let (components, extended) = (*components, marker == marker::EXTENDED);
         Ok((size, Self { components, progressive, extended, several_scans: progressive, sampling }))
+    }
+
+    /// The names of the components, by a frame header.
+    pub(in crate::imaging) fn names(body: &[u8]) -> Vec<u8> {
+        let count = body.get(5).copied().unwrap_or_default();
+        body.iter().skip(6).step_by(3).take(count.into()).copied().collect()
     }
 
     /// The samples of one component.
@@ -81,11 +90,12 @@ impl Frame {
         all.any(|(across, down)| between(across, widest) || between(down, highest))
     }
 
-    /// Samples of all components in a picture of so many pixels, about.
-    pub(in crate::imaging) fn samples(&self, area: u64) -> u64 {
+    /// Samples of all components in a picture of this size, made up to whole units.
+    pub(in crate::imaging) fn samples(&self, (width, height): (u32, u32)) -> u64 {
         let (across, down) = self.finest();
-        let all: u32 = (0..self.components.into()).map(|of| self.sampling(of)).map(|(h, v)| h * v).sum();
-        (area * u64::from(all)).div_ceil(u64::from(across * down))
+        let units = u64::from(width.div_ceil(8 * across)) * u64::from(height.div_ceil(8 * down));
+        let blocks = (0..self.components.into()).map(|of| self.sampling(of)).map(|(h, v)| u64::from(h * v));
+        units * blocks.sum::<u64>() * 64
     }
 }
 
@@ -106,9 +116,9 @@ fn sampling(specifications: &[u8], count: usize) -> Result<[(u8, u8); 4], Imagin
 }
 
 /// One segment in front of the pixels.
-pub(in crate::imaging) struct Segment {
-    pub(in crate::imaging) marker: u8,
-    pub(in crate::imaging) body: Range<u64>,
+struct Segment {
+    marker: u8,
+    body: Range<u64>,
 }
 
 impl Segment {
@@ -117,11 +127,7 @@ impl Segment {
     }
 
     /// The bytes behind a signature, if the segment begins with it.
-    pub(in crate::imaging) fn after<'a>(
-        &self,
-        signature: &[u8],
-        parts: &'a Parts,
-    ) -> Result<Option<&'a [u8]>, Lack> {
+    fn after<'a>(&self, signature: &[u8], parts: &'a Parts) -> Result<Option<&'a [u8]>, Lack> {
         if self.length() < signature.len() as u64
             || parts.slice(self.body.start, signature.len() as u64)? != signature
         {
@@ -131,39 +137,26 @@ impl Segment {
     }
 }
 
-pub(in crate::imaging) const APP1: u8 = 0xe1;
-pub(in crate::imaging) const APP2: u8 = 0xe2;
-pub(in crate::imaging) const APP14: u8 = 0xee;
-pub(in crate::imaging) const START_OF_SCAN: u8 = 0xda;
-const EXTENDED: u8 = 0xc1;
-const PROGRESSIVE: u8 = 0xc2;
-
-/// Segments in front of the pixels: 128 MB of metadata, if each is as long as it may be.
-const MOST_SEGMENTS: usize = 2000;
-
-/// The next segment at or after `at`; standalone markers and fill bytes are passed over.
-pub(in crate::imaging) fn segment(parts: &Parts, at: u64) -> Result<Segment, Lack> {
-    /// Fill bytes in one place. Encoders write one, if any; a file of nothing else is no picture.
-    const MOST_FILL: u64 = 64;
-    let farthest = at + MOST_FILL;
-    let mut at = at;
-    loop {
-        let [first, marker] = parts.array(at)?;
-        match (first, marker) {
-            _ if at > farthest => return Err(ImagingError::broken("a JPEG without pixels").into()),
-            (0xff, 0xff) => at += 1,
-            (0xff, 0x01 | 0xd0..=0xd8) => at += 2,
-            (0xff, 0xd9) => return Err(ImagingError::broken("a JPEG without pixels").into()),
-            (0xff, _) => break,
-            _ => return Err(ImagingError::broken(format!("no JPEG marker at byte {at}")).into()),
+/// The next segment at or after `at`.
+fn segment(parts: &Parts, at: u64) -> Result<Segment, Lack> {
+    let mut behind = at;
+    let marker = loop {
+        let pair: [u8; 2] = parts.array(behind)?;
+        let known = Some(parts.from(behind)).filter(|known| known.len() > 1).unwrap_or(&pair);
+        let (found, passed) = next_marker(known);
+        behind += passed as u64;
+        if behind - at > MOST_STRAY {
+            return Err(no_pixels().into());
         }
+        if let Some(marker) = found {
+            break marker;
+        }
+    };
+    if marker == marker::END_OF_IMAGE {
+        return Err(no_pixels().into());
     }
-    let [_, marker, a, b] = parts.array(at)?;
-    let length = u64::from(u16::from_be_bytes([a, b]));
-    if length < 2 {
-        return Err(ImagingError::broken(format!("a JPEG segment of length {length} at byte {at}")).into());
-    }
-    Ok(Segment { marker, body: at + 4..at + 2 + length })
+    let length = body_length(parts.array(behind)?)? as u64;
+    Ok(Segment { marker, body: behind + 2..behind + 2 + length })
 }
 
 pub(super) fn header(parts: &Parts) -> Result<Header, Lack> {
@@ -173,7 +166,7 @@ pub(super) fn header(parts: &Parts) -> Result<Header, Lack> {
     for _ in 0..MOST_SEGMENTS {
         let segment = segment(parts, at)?;
         match segment.marker {
-            START_OF_SCAN => {
+            marker::START_OF_SCAN => {
                 let (size, frame): ((u32, u32), Frame) =
                     frame.ok_or_else(|| ImagingError::broken("a JPEG without a frame header"))?;
                 let [in_scan] = parts.array(segment.body.start)?;
@@ -188,20 +181,18 @@ pub(super) fn header(parts: &Parts) -> Result<Header, Lack> {
                 let orientation = orientation.unwrap_or_default();
                 return Ok(Header::new(Kind::Jpeg, size, tone, orientation, Layout::Jpeg(frame)));
             }
-            0xc0..=PROGRESSIVE => {
+            marker::BASELINE..=marker::PROGRESSIVE if frame.is_some() => return Err(two_frames().into()),
+            marker::BASELINE..=marker::PROGRESSIVE => {
                 frame =
                     Some(Frame::parse(segment.marker, parts.slice(segment.body.start, segment.length())?)?);
             }
-            0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
-                let what = "JPEG with lossless, hierarchical or arithmetic coding";
-                return Err(ImagingError::unsupported(what).into());
-            }
-            APP1 if orientation.is_none() => {
+            0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => return Err(other_coding().into()),
+            marker::APP1 if orientation.is_none() => {
                 orientation = segment.after(b"Exif\0\0", parts)?.map(ifd::orientation);
             }
             _ => {}
         }
         at = segment.body.end;
     }
-    Err(ImagingError::broken("a JPEG without pixels").into())
+    Err(no_pixels().into())
 }

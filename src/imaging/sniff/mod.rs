@@ -179,7 +179,7 @@ pub fn sniff_levels(parts: &Parts, length: Option<u64>) -> Result<Sniff, Imaging
     })
 }
 
-/// Bytes of memory that [`header`] takes, about: all but hostile files tell it in their first kilobytes.
+/// Bytes of a file that [`header`] holds at most: nearly all tell it in their first kilobytes.
 pub const HEADER_COST: u64 = 1 << 20;
 
 /// Bytes of memory that [`header`] takes of a file that it reads as a whole; `None` of all others.

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::HEADER_COST;
 use crate::imaging::{ImagingError, Master};
 
 /// The bytes of a file that are known so far: its beginning, and whatever else was asked for.
@@ -29,10 +30,6 @@ impl From<ImagingError> for Lack {
         Self::Fault(error)
     }
 }
-
-/// What a header may consist of; a file that wants more read before its size is known is no picture.
-const LONGEST: u64 = 1 << 20;
-const MOST: usize = 1024;
 
 impl Parts {
     /// Adds the answer to a request for a range. More bytes than were asked for are welcome; fewer
@@ -74,11 +71,6 @@ impl Parts {
         Self { end: Some(bytes.len() as u64), held: vec![(0, bytes.into())] }
     }
 
-    /// Bytes of a file that is there as a whole.
-    pub(in crate::imaging) fn len(&self) -> u64 {
-        self.end.unwrap_or(0)
-    }
-
     /// What is known from the first byte on.
     pub(super) fn beginning(&self) -> &[u8] {
         self.held
@@ -89,20 +81,24 @@ impl Parts {
             .unwrap_or_default()
     }
 
-    /// Reads a range that was found missing.
+    /// Reads a range that was found missing. A file that wants more read before its size is known is no picture.
     pub(super) fn fetch(&mut self, master: &mut dyn Master, range: Range<u64>) -> Result<(), ImagingError> {
-        const AHEAD: u64 = 4096;
+        /// Room for a directory; little enough that a JPEG may have as many segments as it may.
+        const AHEAD: u64 = 256;
         let wanted = range.start..range.end.max(range.start.saturating_add(AHEAD));
-        master.seek(SeekFrom::Start(wanted.start))?;
         let length = wanted.end - wanted.start;
-        let mut bytes = Vec::with_capacity(length.min(LONGEST) as usize);
+        if self.weight() + length > HEADER_COST {
+            return Err(ImagingError::broken("its header has no end"));
+        }
+        master.seek(SeekFrom::Start(wanted.start))?;
+        let mut bytes = Vec::with_capacity(length as usize);
         master.take(length).read_to_end(&mut bytes)?;
         self.add(wanted, bytes);
         Ok(())
     }
 
     pub(in crate::imaging) fn slice(&self, start: u64, length: u64) -> Result<&[u8], Lack> {
-        let end = start.checked_add(length).filter(|_| length <= LONGEST || self.is_whole());
+        let end = start.checked_add(length).filter(|_| length <= HEADER_COST);
         let Some(end) = end else {
             return Err(ImagingError::broken(format!("its header wants {length} bytes at {start}")).into());
         };
@@ -116,7 +112,6 @@ impl Parts {
             None if self.end.is_some_and(|known| end > known) => {
                 Err(ImagingError::broken("the file ends early").into())
             }
-            None if self.held.len() >= MOST => Err(ImagingError::broken("its header has no end").into()),
             None => Err(Lack::Bytes(start..end)),
         }
     }
@@ -139,8 +134,21 @@ impl Parts {
     fn behind(&self, start: u64) -> usize {
         self.held.partition_point(|(at, _)| *at <= start)
     }
+}
 
-    fn is_whole(&self) -> bool {
-        self.held.first().is_some_and(|(at, bytes)| *at == 0 && Some(bytes.len() as u64) == self.end)
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    #[test]
+    fn no_more_is_read_than_a_header_costs() {
+        let mut file = Cursor::new(vec![0; 5 << 20]);
+        let mut parts = Parts::default();
+        let places = (0..).map(|n| n * 1000);
+        let read = places.take_while(|at| parts.fetch(&mut file, *at..at + 4).is_ok()).count();
+        assert_eq!(read as u64, HEADER_COST / 256);
+        assert_eq!(parts.weight(), HEADER_COST);
     }
 }

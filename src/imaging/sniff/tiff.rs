@@ -196,12 +196,11 @@ fn add_level(levels: &mut Vec<Level>, parts: &Parts, format: Format, at: u64) ->
     let read = || -> Result<(Option<Level>, u64), Lack> {
         let directory = format.directory(parts, at)?;
         let subfile = directory.number(parts, tag::SUBFILE)?.unwrap_or(0);
-        let page = directory.values(tag::PAGE_NUMBER).is_some();
         let found = level(&directory, parts, format.endian);
         if let Err(Lack::Bytes(range)) = found {
             return Err(Lack::Bytes(range));
         }
-        Ok((found.ok().filter(|level| is_level_of(levels, level, subfile, page)), directory.next))
+        Ok((found.ok().filter(|level| is_level_of(levels, level, subfile, &directory)), directory.next))
     };
     match read() {
         Ok((found, next)) => {
@@ -216,14 +215,15 @@ fn add_level(levels: &mut Vec<Level>, parts: &Parts, format: Format, at: u64) ->
 /// Whether a directory holds the same picture, smaller: it says that it is reduced, or it is exactly half of the level
 /// before it, tiled and written like it, and does not call itself a page. Anything else is another page, a mask or a
 /// thumbnail of another shape.
-fn is_level_of(levels: &[Level], found: &Level, subfile: u64, page: bool) -> bool {
+fn is_level_of(levels: &[Level], found: &Level, subfile: u64, directory: &Directory) -> bool {
     const REDUCED: u64 = 1;
     const PAGE_OR_MASK: u64 = 6;
     let (full, last) = (&levels[0], &levels[levels.len() - 1]);
     let halves = |whole: u32, part: u32| part == whole / 2 || part == whole.div_ceil(2);
     let written = |level: &Level| (level.tiled, level.compression, level.samples, level.bits);
+    let is_page = directory.values(tag::PAGE_NUMBER).is_some();
     let alike = found.tiled && written(last) == written(found);
-    let halved = halves(last.width, found.width) && halves(last.height, found.height) && alike && !page;
+    let halved = halves(last.width, found.width) && halves(last.height, found.height) && alike && !is_page;
     let cross = u64::from(found.width) * u64::from(full.height);
     let shape = cross.abs_diff(u64::from(found.height) * u64::from(full.width));
     let same_shape = shape <= u64::from(full.width.max(full.height));

@@ -103,6 +103,35 @@ fn files_of_nothing_but_markers_are_soon_given_up() {
     }
 }
 
+/// As libjpeg does, whichever decoder it is for.
+#[test]
+fn strays_between_segments_are_passed_over() {
+    for name in ["baseline.jpg", "progressive.jpg", "cmyk-adobe.jpg", "sampled/2x2-separate.jpg"] {
+        let file = fixture(name);
+        let expected = made(&file, &whole(&header_of(&file).unwrap())).unwrap();
+        let tables = file.windows(2).position(|pair| pair == [0xff, 0xdb]).unwrap();
+        let frame = file.windows(2).position(|pair| matches!(pair, [0xff, 0xc0 | 0xc2])).unwrap();
+        for at in [tables, frame] {
+            for strays in [b"stray\xff\0".as_slice(), &[0xff; 99], &[0; 60_000], b"\xff\xd3\xff\x01"] {
+                let strewn = [&file[..at], strays, &file[at..]].concat();
+                let found = header_of(&strewn).and_then(|header| made(&strewn, &whole(&header)));
+                assert!(found.unwrap() == expected, "{name} at {at}");
+            }
+        }
+        let strewn = [&file[..tables], &[0; 70_000], &file[tables..]].concat();
+        assert!(matches!(header_of(&strewn), Err(ImagingError::Broken(_))), "{name}");
+    }
+}
+
+/// Each of these segments is gone to by itself.
+#[test]
+fn metadata_may_be_long() {
+    let file = fixture("baseline.jpg");
+    let segment = [b"\xff\xe5".as_slice(), &5000_u16.to_be_bytes(), &[7; 4998]].concat();
+    let header = header_of(&[&file[..2], &segment.repeat(1100), &file[2..]].concat()).unwrap();
+    assert_eq!((header.width, header.height), (96, 64));
+}
+
 /// The first EXIF block counts; pixels tell enough where no end of the chunks behind them is in sight.
 #[test]
 fn what_is_said_again_and_again_is_heard_once() {

@@ -18,6 +18,7 @@ mod pdf;
 mod pyramids;
 mod rows;
 mod scans;
+mod strips;
 mod tiled;
 
 const FORMATS: [Format; 5] = [Format::Jpg, Format::Png, Format::Webp, Format::Tif, Format::Gif];

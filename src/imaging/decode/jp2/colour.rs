@@ -3,7 +3,7 @@
 use hayro_jpeg2000::DecodedImage;
 
 use super::read;
-use crate::imaging::decode::from_ycbcr;
+use crate::imaging::jpeg::from_ycbcr;
 use crate::imaging::pixels::{Channels, Pixels};
 use crate::imaging::sniff::jp2::{Codestream, Colour, Layout, Palette};
 use crate::imaging::{ImagingError, Master};
@@ -49,9 +49,9 @@ impl Painter {
         };
         let pixels = Pixels::new(width, height, channels, data)?;
         Ok(match (self.is_ycc, channels) {
-            (true, Channels::Rgb) => pixels.map(Channels::Rgb, from_ycbcr),
+            (true, Channels::Rgb) => pixels.map(Channels::Rgb, |[y, cb, cr]: [u8; 3]| from_ycbcr(y, cb, cr)),
             (true, Channels::Rgba) => pixels.map(Channels::Rgba, |[y, cb, cr, a]: [u8; 4]| {
-                let [r, g, b] = from_ycbcr([y, cb, cr]);
+                let [r, g, b] = from_ycbcr(y, cb, cr);
                 [r, g, b, a]
             }),
             _ => pixels,

@@ -1,7 +1,8 @@
 //! The scans of a JPEG, told apart without being decoded, and made safe against those that end early.
 
 use crate::imaging::ImagingError;
-use crate::imaging::sniff::jpeg::{Frame, START_OF_SCAN};
+use crate::imaging::jpeg::{Segment, early, marker, segment};
+use crate::imaging::sniff::jpeg::Frame;
 
 /// A picture has a handful of scans; hostile files have thousands.
 pub(super) const MOST_SCANS: usize = 100;
@@ -15,12 +16,12 @@ const MOST_BLOCKS: u64 = 80_000_000;
 /// in grey. Enough for the longest code behind the longest value.
 const ONES: [u8; 16] = [0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0];
 
-const START_OF_IMAGE: u8 = 0xd8;
-const END_OF_IMAGE: u8 = 0xd9;
-const RESTART_INTERVAL: u8 = 0xdd;
+/// Bytes that [`seal`] adds at most.
+pub(super) const SEALS: usize = MOST_SCANS * ONES.len();
 
-/// Walks through a complete JPEG and closes each scan with ones; whatever follows the picture is cut off. An error
-/// if scans are missing, or parts of them as far as that shows without decoding.
+/// Walks through a complete JPEG and closes each scan with ones; whatever follows the picture is cut off, and strays in
+/// front of it become fill bytes, which every decoder passes over. An error if scans are missing, or parts of them as far
+/// as that shows without decoding.
 pub(in crate::imaging::decode) fn seal(bytes: &mut Vec<u8>) -> Result<Frame, ImagingError> {
     let Scans { frame, factors, ends, length } = Scans::read(bytes)?;
     bytes.truncate(length);
@@ -54,7 +55,7 @@ struct Scans {
 }
 
 impl Scans {
-    fn read(bytes: &[u8]) -> Result<Self, ImagingError> {
+    fn read(bytes: &mut [u8]) -> Result<Self, ImagingError> {
         let mut frame = None;
         let mut factors = 0;
         let mut interval = 0;
@@ -62,29 +63,24 @@ impl Scans {
         let mut blocks = 0;
         let mut at = 0;
         loop {
-            let (marker, start) = next_marker(bytes, at)?;
-            if marker == START_OF_IMAGE {
-                at = start;
-                continue;
-            }
-            if marker == END_OF_IMAGE {
-                let progress = frame.ok_or_else(|| ImagingError::broken("a JPEG without a frame header"))?;
-                return Progress::complete(progress).map(|frame| Self {
-                    frame,
-                    factors,
-                    ends,
-                    length: start,
-                });
-            }
-            let body = segment(bytes, start)?;
-            at = start + 2 + body.len();
+            let Segment { marker, start, body, end: behind } = segment(bytes, at)?;
+            let strays = at..start;
+            at = behind;
             match (marker, &mut frame) {
-                (0xc0..=0xc2, None) => {
-                    frame = Some(Progress::new(marker, body)?);
-                    factors = start + 9;
+                (marker::END_OF_IMAGE, _) => {
+                    let progress: Option<Progress> = frame;
+                    let frame =
+                        progress.ok_or_else(|| ImagingError::broken("a JPEG without a frame header"))?;
+                    return Ok(Self { frame: frame.complete()?, factors, ends, length: behind });
                 }
-                (RESTART_INTERVAL, _) => interval = body.try_into().map_or(0, u16::from_be_bytes).into(),
-                (START_OF_SCAN, Some(progress)) => {
+                (marker::BASELINE..=marker::PROGRESSIVE, None) => {
+                    frame = Some(Progress::new(marker, body)?);
+                    factors = behind - body.len() + 7;
+                }
+                (marker::RESTART_INTERVAL, _) => {
+                    interval = body.try_into().map_or(0, u16::from_be_bytes).into();
+                }
+                (marker::START_OF_SCAN, Some(progress)) => {
                     let units = progress.add(body)?;
                     let (end, restarts) = end_of_scan(bytes, at)?;
                     if interval > 0 && restarts + 1 < units.count.div_ceil(interval) {
@@ -95,6 +91,9 @@ impl Scans {
                     at = end;
                 }
                 _ => {}
+            }
+            if strays.start > 0 {
+                bytes[strays].fill(0xff);
             }
             check_work(ends.len(), blocks)?;
         }
@@ -132,8 +131,7 @@ struct Units {
 impl Progress {
     fn new(marker: u8, body: &[u8]) -> Result<Self, ImagingError> {
         let (size, frame) = Frame::parse(marker, body)?;
-        let names = body.iter().skip(6).step_by(3).copied().collect();
-        Ok(Self { size, frame, names, exact: [0; 4] })
+        Ok(Self { size, frame, names: Frame::names(body), exact: [0; 4] })
     }
 
     /// Counts in a scan by its header.
@@ -183,24 +181,6 @@ impl Progress {
     }
 }
 
-/// The next marker at or behind `at`, and where its segment begins. Fill bytes and stray ones are passed over.
-fn next_marker(bytes: &[u8], mut at: usize) -> Result<(u8, usize), ImagingError> {
-    loop {
-        let rest = bytes.get(at..).unwrap_or_default();
-        let found = rest.windows(2).position(|pair| pair[0] == 0xff && !matches!(pair[1], 0 | 0xff));
-        at += found.ok_or_else(early)? + 2;
-        if !matches!(bytes[at - 1], 0x01 | 0xd0..=0xd7) {
-            return Ok((bytes[at - 1], at));
-        }
-    }
-}
-
-fn segment(bytes: &[u8], start: usize) -> Result<&[u8], ImagingError> {
-    let length = bytes.get(start..start + 2).ok_or_else(early)?;
-    let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
-    bytes.get(start + 2..start + length).ok_or_else(early)
-}
-
 /// Where the bits of a scan end that begin at `start`, and how many restarts are among them. Other markers cannot
 /// appear by chance: each 0xff is stuffed.
 fn end_of_scan(bytes: &[u8], start: usize) -> Result<(usize, u64), ImagingError> {
@@ -216,8 +196,4 @@ fn end_of_scan(bytes: &[u8], start: usize) -> Result<(usize, u64), ImagingError>
         }
         at += fill + 1;
     }
-}
-
-fn early() -> ImagingError {
-    ImagingError::broken("the file ends early")
 }

@@ -1,6 +1,6 @@
 //! One strip or tile of a TIFF, unpacked row by row.
 
-use std::io::{BufRead, BufReader, Cursor, Read, SeekFrom, copy, sink};
+use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom, copy, sink};
 use std::ops::Range;
 
 use fax::decoder::{DecodeStatus, Group4Decoder};
@@ -11,6 +11,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use super::handle::Handle;
 use super::lzw::Lzw;
 use super::packbits::PackBits;
 use super::read_at;
@@ -24,44 +25,47 @@ use crate::imaging::sniff::tiff::compression::{DEFLATE, GROUP_4, JPEG, LZW, NONE
 use crate::imaging::sniff::tiff::photometric::YCBCR;
 use crate::imaging::{ImagingError, Master};
 
-/// Bytes held for a chunk at most: a row, or all of it and its file bytes if it is JPEG.
+/// Bytes held at most for a chunk, or for one of each plane: a row, or all of it and its file bytes if it is JPEG.
 pub(super) fn cost(level: &Level) -> u64 {
     let (width, height) = level.chunk;
     let row = u64::from(width).saturating_mul(level.samples * 6);
     let rows = if level.compression == JPEG { u64::from(height) } else { 1 };
     let beside = if level.compression == JPEG { 1 << 19 } else { 1 << 17 };
-    row.saturating_mul(rows).saturating_add(beside)
+    let planes = if level.planar { level.samples } else { 1 };
+    row.saturating_mul(rows).saturating_add(beside * planes)
 }
 
 /// The rows of a chunk, eight bits a sample.
-pub(super) struct Rows<'a> {
-    source: Box<dyn Read + 'a>,
+pub(super) struct Rows {
+    source: Box<dyn Read>,
     packed: Vec<u8>,
     row: Vec<u8>,
-    level: &'a Level,
+    level: Level,
     per_pixel: usize,
     /// Samples of a row in front of those that are wanted.
     left: usize,
 }
 
-/// Opens a part of the chunk with this index in the file's table, of which `height` rows lie in the picture. `None` is a chunk that was never written: all zeros, as GDAL leaves out what is empty.
-pub(super) fn rows<'a>(
-    master: &'a mut dyn Master,
-    level: &'a Level,
+/// Opens a part of the chunk with this index in the file's table, of which `height` rows lie in the picture. `None` is a
+/// tile that was never written: all zeros, as GDAL leaves out what is empty. A strip is missing where its writer died.
+pub(super) fn rows(
+    file: &Handle,
+    level: &Level,
     index: u64,
     height: u32,
     wanted: Rect,
-) -> Result<Option<Rows<'a>>, ImagingError> {
-    let Some((at, length)) = place(master, level, index)? else { return Ok(None) };
+) -> Result<Option<Rows>, ImagingError> {
+    let mut file = file.clone();
+    let Some((at, length)) = place(&mut file, level, index)? else { return Ok(None) };
     let per_pixel = if level.planar { 1 } else { level.samples as usize };
     let rows = |source, width: u32, left: u32| {
         let samples = width as usize * per_pixel;
         let packed = vec![0; (samples * level.bits as usize).div_ceil(8)];
         let (row, left) = (vec![0; samples], left as usize * per_pixel);
-        Rows { source, packed, row, level, per_pixel, left }
+        Rows { source, packed, row, level: level.clone(), per_pixel, left }
     };
     if level.compression == JPEG
-        && let Some(part) = part_of_jpeg(master, level, (at, length), height, wanted)?
+        && let Some(part) = part_of_jpeg(&mut file, level, (at, length), height, wanted)?
     {
         return Ok(Some(rows(Box::new(Cursor::new(part)), wanted.width, 0)));
     }
@@ -69,7 +73,7 @@ pub(super) fn rows<'a>(
     // What is not compressed is passed over without being read.
     let passed = if level.compression == NONE { packed as u64 * u64::from(wanted.y) } else { 0 };
     let rest = length.checked_sub(passed).ok_or_else(|| ImagingError::broken("the file ends early"))?;
-    let source = open(master, level, (at.saturating_add(passed), rest), height)?;
+    let source = open(file, level, (at.saturating_add(passed), rest), height)?;
     let mut rows = rows(source, level.chunk.0, wanted.x);
     if passed == 0 {
         rows.skip(wanted.y)?;
@@ -77,7 +81,7 @@ pub(super) fn rows<'a>(
     Ok(Some(rows))
 }
 
-impl Rows<'_> {
+impl Rows {
     pub(super) fn per_pixel(&self) -> usize {
         self.per_pixel
     }
@@ -146,9 +150,28 @@ fn place(master: &mut dyn Master, level: &Level, index: u64) -> Result<Option<(u
         Ok::<u64, ImagingError>(level.endian.number(&read_at(master, at, table.width.into())?))
     };
     match (look_up(level.offsets)?, look_up(level.lengths)?) {
-        (0, 0) => Ok(None),
+        (0, 0) if level.tiled => Ok(None),
         (_, 0) => Err(ImagingError::broken(format!("strip or tile {index} is empty"))),
         place => Ok(Some(place)),
+    }
+}
+
+/// An error if not one of so many tiles was written: their writer has died, or there never was a picture.
+pub(super) fn check_written(master: &mut dyn Master, level: &Level, tiles: u64) -> Result<(), ImagingError> {
+    let table = Values { count: tiles.min(level.lengths.count), ..level.lengths }.bytes();
+    let table = table.ok_or_else(|| ImagingError::broken("a TIFF without a table of tiles"))?;
+    master.seek(SeekFrom::Start(table.start))?;
+    let mut bytes = BufReader::new(master.take(table.end - table.start));
+    loop {
+        let known = bytes.fill_buf()?;
+        if known.iter().any(|byte| *byte != 0) {
+            return Ok(());
+        }
+        let passed = known.len();
+        if passed == 0 {
+            return Err(ImagingError::broken("a TIFF of which no tile was written"));
+        }
+        bytes.consume(passed);
     }
 }
 
@@ -163,21 +186,21 @@ pub(super) fn bytes(
     Ok(Some(at..at.saturating_add(length)))
 }
 
-fn open<'a>(
-    master: &'a mut dyn Master,
-    level: &'a Level,
+fn open(
+    mut file: Handle,
+    level: &Level,
     (at, length): (u64, u64),
     height: u32,
-) -> Result<Box<dyn Read + 'a>, ImagingError> {
+) -> Result<Box<dyn Read>, ImagingError> {
     if level.compression == JPEG {
-        let mut file = jpeg_file(master, level, at, length)?;
-        if !is_usual(seal(&mut file)?) {
+        let mut jpeg = jpeg_file(&mut file, level, at, length)?;
+        if !is_usual(seal(&mut jpeg)?) {
             return Err(ImagingError::unsupported("TIFF with JPEG of such sampling factors or scans"));
         }
-        return Ok(Box::new(Cursor::new(jpeg(&file, level, height)?)));
+        return Ok(Box::new(Cursor::new(samples(&jpeg, level, height)?)));
     }
-    master.seek(SeekFrom::Start(at))?;
-    let bytes = BufReader::new(Ordered { bytes: master.take(length), reversed: level.reversed_bits });
+    file.seek(SeekFrom::Start(at))?;
+    let bytes = BufReader::new(Ordered { bytes: file.take(length), reversed: level.reversed_bits });
     Ok(match level.compression {
         GROUP_4 => Box::new(Group4::new(bytes, level)?),
         LZW => Box::new(Lzw::new(bytes)),
@@ -255,7 +278,7 @@ fn check_size(level: &Level, (width, rows): (u32, u32), height: u32) -> Result<(
 
 /// The samples of a JPEG chunk. YCbCr becomes RGB; anything else is taken as it is, whatever a
 /// decoder would guess without the markers that a file of its own would have.
-fn jpeg(file: &[u8], level: &Level, height: u32) -> Result<Vec<u8>, ImagingError> {
+fn samples(file: &[u8], level: &Level, height: u32) -> Result<Vec<u8>, ImagingError> {
     let fault = |error| ImagingError::broken(format!("JPEG in a strip or tile: {}", words(error)));
     let mut decoder = JpegDecoder::new(ZCursor::new(file));
     let side = usize::from(u16::MAX);

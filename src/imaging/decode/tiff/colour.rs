@@ -1,7 +1,7 @@
 //! What the samples of a TIFF mean (*TIFF 6.0, PhotometricInterpretation*).
 
 use super::read_at;
-use crate::imaging::decode::from_ycbcr;
+use crate::imaging::jpeg::from_ycbcr;
 use crate::imaging::pixels::{Channels, Pixels};
 use crate::imaging::sniff::tiff::compression::JPEG;
 use crate::imaging::sniff::tiff::{Level, photometric};
@@ -80,7 +80,9 @@ impl Colour {
             Model::Rgb => raw(Channels::Rgb),
             Model::Cmyk => raw(Channels::Cmyk),
             // The default of *TIFF 6.0, section 21*.
-            Model::YCbCr => Ok(raw(Channels::Rgb)?.map(Channels::Rgb, from_ycbcr)),
+            Model::YCbCr => {
+                Ok(raw(Channels::Rgb)?.map(Channels::Rgb, |[y, cb, cr]: [u8; 3]| from_ycbcr(y, cb, cr)))
+            }
             Model::Palette(colours) => {
                 let colour = |[index]: [u8; 1]| colours.get(usize::from(index)).copied().unwrap_or_default();
                 Ok(raw(Channels::Grey)?.map(Channels::Rgb, colour))

@@ -14,11 +14,16 @@ use crate::imaging::{ImagingError, Master};
 
 mod chunk;
 mod colour;
+mod descent;
+mod handle;
 mod lzw;
 mod packbits;
 pub(in crate::imaging) mod shared;
 
+use chunk::Rows;
 use colour::Colour;
+use descent::{Descent, band};
+use handle::Handle;
 
 /// Strips and tiles that one job touches: each is looked up and opened, and a million of them take a few seconds.
 const MOST_CHUNKS: u64 = 1_000_000;
@@ -60,13 +65,11 @@ pub(super) fn cost(layout: &Layout, plan: &Plan) -> u64 {
     read * Colour::cost(level) + chunk::cost(level) + LONGEST_PROFILE
 }
 
-pub(super) fn decode(
-    mut master: Box<dyn Master>,
-    layout: &Layout,
-    plan: &Plan,
-) -> Result<Decoded, ImagingError> {
-    let pixels = part(&mut *master, &layout.levels[plan.level], plan.read)?;
-    let profile = profile(&mut *master, layout);
+pub(super) fn decode(master: Box<dyn Master>, layout: &Layout, plan: &Plan) -> Result<Decoded, ImagingError> {
+    let (mut file, level) = (Handle::new(master), &layout.levels[plan.level]);
+    check_written(&mut file, level)?;
+    let pixels = part(&file, level, plan.read)?;
+    let profile = profile(&mut file, layout);
     Ok(Decoded { pixels, origin: (plan.read.x, plan.read.y), profile })
 }
 
@@ -78,33 +81,44 @@ pub(super) fn cost_of_bands(layout: &Layout) -> u64 {
 }
 
 /// The full level from top to bottom.
-pub(super) fn bands(mut master: Box<dyn Master>, layout: &Layout) -> Bands {
-    let (layout, mut y) = (layout.clone(), 0);
-    let profile = profile(&mut *master, &layout);
-    let rows = iter::from_fn(move || {
-        let level = &layout.levels[0];
-        let height = band(level).min(level.height - y);
-        let read = Rect { x: 0, y, width: level.width, height };
-        y += height;
-        (height > 0).then(|| part(&mut *master, level, read))
-    });
-    Bands { profile, rows: Box::new(rows) }
+pub(super) fn bands(master: Box<dyn Master>, layout: &Layout) -> Result<Bands, ImagingError> {
+    let (mut file, level) = (Handle::new(master), &layout.levels[0]);
+    check_written(&mut file, level)?;
+    let profile = profile(&mut file, layout);
+    let mut descent = Descent::new(file, level.clone());
+    Ok(Bands { profile, rows: Box::new(iter::from_fn(move || descent.next_band().transpose())) })
 }
 
-/// Rows that are read at a time: whole strips or tiles, for a compressed one is read from its beginning.
-fn band(level: &Level) -> u32 {
-    let rows = level.chunk.1.max(1);
-    let whole = rows.saturating_mul(BAND.div_ceil(rows));
-    (if level.compression == compression::NONE { whole.min(BAND) } else { whole }).min(level.height)
-}
-
-fn part(master: &mut dyn Master, level: &Level, read: Rect) -> Result<Pixels, ImagingError> {
-    let colour = Colour::of(level, master)?;
+fn part(file: &Handle, level: &Level, read: Rect) -> Result<Pixels, ImagingError> {
+    let colour = Colour::of(level, &mut file.clone())?;
     let mut samples = Samples::new(read, colour.kept());
-    for (index, chunk) in chunks(level, read) {
-        samples.add(master, level, index, chunk)?;
+    for chunk in opened(file, level, read, colour.kept()) {
+        let (chunk, mut rows) = chunk?;
+        samples.add(chunk, &mut rows)?;
     }
     colour.interpret(read.width, read.height, samples.data)
+}
+
+/// The strips and tiles that a part of the picture touches, each at the first of its rows that is wanted. What holds no
+/// sample that is kept is left out, and so are tiles that were never written.
+fn opened(
+    file: &Handle,
+    level: &Level,
+    read: Rect,
+    kept: usize,
+) -> impl Iterator<Item = Result<(Chunk, Rows), ImagingError>> {
+    chunks(level, read).filter(move |(_, chunk)| chunk.plane < kept).filter_map(move |(index, chunk)| {
+        let wanted = chunk.within(read);
+        let wanted = Rect { x: wanted.x - chunk.area.x, y: wanted.y - chunk.area.y, ..wanted };
+        let rows = chunk::rows(file, level, index, chunk.area.height, wanted).transpose()?;
+        Some(rows.map(|rows| (chunk, rows)))
+    })
+}
+
+/// Tiles may be missing, but not all of them.
+fn check_written(master: &mut dyn Master, level: &Level) -> Result<(), ImagingError> {
+    let all = Rect { x: 0, y: 0, width: level.width, height: level.height };
+    if level.tiled { chunk::check_written(master, level, count(level, all)) } else { Ok(()) }
 }
 
 fn profile(master: &mut dyn Master, layout: &Layout) -> Option<Vec<u8>> {
@@ -117,6 +131,16 @@ fn profile(master: &mut dyn Master, layout: &Layout) -> Option<Vec<u8>> {
 struct Chunk {
     area: Rect,
     plane: usize,
+}
+
+impl Chunk {
+    /// What of it lies in a part of the picture.
+    fn within(&self, read: Rect) -> Rect {
+        let Rect { x, y, width, height } = self.area;
+        let (left, right) = (x.max(read.x), (x + width).min(read.x + read.width));
+        let (top, bottom) = (y.max(read.y), (y + height).min(read.y + read.height));
+        Rect { x: left, y: top, width: right - left, height: bottom - top }
+    }
 }
 
 /// How many strips and tiles a part of the picture touches.
@@ -157,33 +181,19 @@ impl Samples {
         Self { read, kept, data: vec![0; read.width as usize * read.height as usize * kept] }
     }
 
-    /// Adds the part of a chunk that lies within what is read.
-    fn add(
-        &mut self,
-        master: &mut dyn Master,
-        level: &Level,
-        index: u64,
-        Chunk { area, plane }: Chunk,
-    ) -> Result<(), ImagingError> {
-        if plane >= self.kept {
-            return Ok(());
-        }
-        let Rect { x, y, width, height } = self.read;
-        let (left, right) = (x.max(area.x), (x + width).min(area.x + area.width));
-        let (top, bottom) = (y.max(area.y), (y + height).min(area.y + area.height));
-        let wanted = Rect { x: left - area.x, y: top - area.y, width: right - left, height: bottom - top };
-        let Some(mut rows) = chunk::rows(master, level, index, area.height, wanted)? else {
-            return Ok(());
-        };
-        for row in top..bottom {
-            let start = (row - y) as usize * width as usize + (left - x) as usize;
-            let target = &mut self.data[start * self.kept..][..(right - left) as usize * self.kept];
+    /// Adds the next rows of a chunk, as far as they lie within what is read.
+    fn add(&mut self, chunk: Chunk, rows: &mut Rows) -> Result<(), ImagingError> {
+        let wanted = chunk.within(self.read);
+        for row in wanted.y..wanted.y + wanted.height {
+            let start = (row - self.read.y) as usize * self.read.width as usize;
+            let start = start + (wanted.x - self.read.x) as usize;
+            let target = &mut self.data[start * self.kept..][..wanted.width as usize * self.kept];
             let per_pixel = rows.per_pixel();
             let source = rows.next_row()?;
             if per_pixel == self.kept {
                 target.copy_from_slice(&source[..target.len()]);
             } else {
-                copy(source.chunks_exact(per_pixel), target.chunks_exact_mut(self.kept), plane);
+                copy(source.chunks_exact(per_pixel), target.chunks_exact_mut(self.kept), chunk.plane);
             }
         }
         Ok(())
