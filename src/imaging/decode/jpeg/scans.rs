@@ -92,6 +92,7 @@ impl Scans {
                 }
                 _ => {}
             }
+            // In front of the first segment lies the mark of the beginning.
             if strays.start > 0 {
                 bytes[strays].fill(0xff);
             }
