@@ -97,8 +97,12 @@ impl Pyramids {
         Self { shared: Arc::new(shared), building: Flights::default() }
     }
 
-    /// The pyramid that serves a grant, if there is one.
+    /// The pyramid that serves a grant, if there is one. Formats that lose nothing are of the master, as they were before
+    /// there were tiles, which have lost something.
     pub async fn get(&self, grant: &Grant) -> Option<Arc<Tiles>> {
+        if grant.job.format.is_lossless() {
+            return None;
+        }
         let (shared, key) = (&self.shared, grant.pyramid()?);
         let tiles = match shared.find(grant, &key).await {
             None if shared.is_news(&key) => shared.wait_for(grant, &key).await?,

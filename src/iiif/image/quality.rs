@@ -103,6 +103,11 @@ impl Format {
         self != Self::Jpg
     }
 
+    /// Whether a picture can be had back from it as it was, whatever its colours.
+    pub fn is_lossless(self) -> bool {
+        matches!(self, Self::Png | Self::Tif)
+    }
+
     /// Neither side of a picture may be longer. What encoders refuse, and a little less than the format could hold.
     pub fn longest_side(self) -> u32 {
         match self {

@@ -1,6 +1,6 @@
 //! The rows of one row of tiles, tile after tile: each is encoded where it lies.
 
-/// See above.
+/// Bytes of the rows, one tile whole before the next.
 #[derive(Default)]
 pub(super) struct Band {
     data: Vec<u8>,
