@@ -72,7 +72,7 @@ impl Works {
         let masters = Files::open_dir("originals", manner.masters, shares.originals)?;
         let tiles = Files::open_as(tenure, "pyramids", &dir.join("pyramids"), shares.pyramids)?;
         let Answers { store, epochs, replicas, ready } = match &redis {
-            Some(redis) => Answers::in_redis(Arc::clone(redis), *settings.server.request_timeout),
+            Some(redis) => Answers::in_redis(Arc::clone(redis), *settings.server.request_timeout / 4),
             None => {
                 let open = |name, folder, bytes| {
                     Disk::open_as(tenure, name, &dir.join(folder), bytes, Arc::clone(&clock))
@@ -157,7 +157,7 @@ impl Answers {
         Self { store, epochs, replicas: Replicas::none(), ready: Box::new(ready) }
     }
 
-    /// Nobody waits for what another replica makes for longer than a request may take.
+    /// Nobody waits for what another replica makes for so long that no time is left to make it.
     fn in_redis(redis: Arc<Redis>, patience: Duration) -> Self {
         let seen = Arc::clone(&redis);
         let ready = move || match seen.standing() {

@@ -39,6 +39,7 @@ pub struct Pool {
     large: Arc<Lane>,
     small_bytes: u64,
     background: Arc<Semaphore>,
+    longest_wait: Duration,
 }
 
 impl Pool {
@@ -53,12 +54,18 @@ impl Pool {
             large: Arc::new(Lane::new("large", large, threads, settings.queue)),
             small_bytes: *settings.memory / SMALL,
             background: Arc::new(Semaphore::new(1)),
+            longest_wait: LONGEST_WAIT,
         }
+    }
+
+    /// The same for work that nobody waits for: it waits as long as it takes.
+    pub fn patient(&self) -> Self {
+        Self { longest_wait: Duration::MAX, ..self.clone() }
     }
 
     /// The same for a process that works on nothing but what others do in the background: so many pieces at a time.
     pub fn in_background(self, turns: usize) -> Self {
-        Self { background: Arc::new(Semaphore::new(turns)), ..self }
+        Self { background: Arc::new(Semaphore::new(turns)), ..self.patient() }
     }
 
     /// Runs blocking work that will hold at most `cost` bytes. A panic in it is an error, not the
@@ -69,7 +76,7 @@ impl Pool {
         F: FnOnce() -> Result<T, ImagingError> + Send + 'static,
     {
         let lane = if cost <= self.small_bytes { &self.small } else { &self.large };
-        Self::run_in(lane, cost, work).await
+        self.run_in(lane, cost, work).await
     }
 
     /// The same for work that may take long, however little it holds.
@@ -78,15 +85,15 @@ impl Pool {
         T: Send + 'static,
         F: FnOnce() -> Result<T, ImagingError> + Send + 'static,
     {
-        Self::run_in(&self.large, cost, work).await
+        self.run_in(&self.large, cost, work).await
     }
 
-    async fn run_in<T, F>(lane: &Lane, cost: u64, work: F) -> Result<T, ImagingError>
+    async fn run_in<T, F>(&self, lane: &Lane, cost: u64, work: F) -> Result<T, ImagingError>
     where
         T: Send + 'static,
         F: FnOnce() -> Result<T, ImagingError> + Send + 'static,
     {
-        let permit = lane.enter(cost).await?;
+        let permit = lane.enter(cost, self.longest_wait).await?;
         let running = spawn_blocking(move || {
             let _held = permit;
             work()
@@ -197,7 +204,11 @@ impl Lane {
 
     /// Waits for bytes and for a thread. Bytes first: who waits for bytes must not keep a thread
     /// from those that could run.
-    async fn enter(&self, cost: u64) -> Result<(Held, OwnedSemaphorePermit), ImagingError> {
+    async fn enter(
+        &self,
+        cost: u64,
+        longest_wait: Duration,
+    ) -> Result<(Held, OwnedSemaphorePermit), ImagingError> {
         let units = self.units(cost)?;
         let try_now = || {
             let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(units).ok()?;
@@ -213,7 +224,7 @@ impl Lane {
             Ok((bytes, thread))
         };
         tokio::select! {
-            turn = timeout(LONGEST_WAIT, turn) => turn.unwrap_or_else(|_| Err(self.refuse())),
+            turn = timeout(longest_wait, turn) => turn.unwrap_or_else(|_| Err(self.refuse())),
             () = demand::left() => Err(ImagingError::Busy),
         }
     }

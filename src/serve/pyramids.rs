@@ -376,7 +376,8 @@ impl Shared {
         let original =
             self.originals.open(&grant.view.source, &grant.view.media, &grant.view.version).await?;
         let (page, limits, spec) = (grant.view.page(), self.limits, grant.spec(key));
-        let (header, master) = self.pool.header(original.reader(), page, limits).await.map_err(failed)?;
+        let (header, master) =
+            self.pool.patient().header(original.reader(), page, limits).await.map_err(failed)?;
         let cost = pyramid::admit(&header, &spec.shape, &limits).map_err(failed)?;
         let hints = self.originals.hints(&grant.view.source, &grant.view.media, &grant.view.version, &header);
         let mut draft = self.files.create(key).await.map_err(ServeError::internal)?.into_writer();

@@ -255,16 +255,21 @@ impl Room {
         };
         let gone = chosen.map(|(name, bytes)| self.put_aside(name, bytes));
         drop(turn);
-        gone.iter().for_each(|path| self.delete(path));
+        gone.iter().flatten().for_each(|path| self.delete(path));
         gone.is_some()
     }
 
-    /// Takes a file's name away, which costs little however large it is; where it lies then. To be called in one's turn.
-    fn put_aside(&self, name: Name, bytes: u64) -> PathBuf {
+    /// Takes a file's name away, which costs little however large it is; where it lies then, if it was there: another may
+    /// get the name as soon as the turn is over. To be called in one's turn.
+    fn put_aside(&self, name: Name, bytes: u64) -> Option<PathBuf> {
         let path = name.path(&self.dir, bytes);
         let aside = self.dir.join(DRAFTS).join(format!("gone-{}", self.lock().next()));
-        // Where nothing can be put aside, no other file can get the name either: those come from the same place.
-        if fs::rename(&path, &aside).is_ok() { aside } else { path }
+        match fs::rename(&path, &aside) {
+            Ok(()) => Some(aside),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            // Where nothing can be put aside, no other file can get the name either: those come from the same place.
+            Err(_) => Some(path),
+        }
     }
 
     fn delete(&self, path: &Path) {

@@ -5,7 +5,7 @@ use std::{iter, slice};
 use super::description::Description;
 use super::item::Item;
 use super::place::{Below, Place};
-use super::tree::{Entry, Name, Tree, natural};
+use super::tree::{Entry, Name, Tree, natural, one_of_many};
 use super::walk::Walk;
 use super::{AdapterError, Collection, Cursor, ItemId, Leaf, Listed, Page, Record, unreadable};
 use crate::adapter::record::{Access, Member, Parent};
@@ -133,7 +133,7 @@ fn folder_item(walk: &mut Walk<'_>, place: &Place, names: &[Name]) -> Result<Opt
         return Ok(None);
     }
     let mut images = place.images(walk.tree, names);
-    let first = images.next().transpose().map_err(|source| unreadable(&place.id, source))?;
+    let first = one_of_many(images.next().transpose()).map_err(|source| unreadable(&place.id, source))?;
     // A page that cannot be looked at now is no thumbnail.
     let listed = |first| Item::folder(walk, place).listed(walk, iter::once(first).chain(images.flatten()));
     Ok(first.map(listed))

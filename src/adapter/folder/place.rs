@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::tree::{Entry, Kind, Name, Tree};
+use super::tree::{Entry, Kind, Name, Tree, one_of_many};
 
 /// Ways longer than this are left out: an id would not fit into an address any more.
 const LONGEST: usize = 32;
@@ -100,7 +100,7 @@ impl Place {
             })
         };
         let names = names.iter().filter(move |name| may_stand(name));
-        names.filter_map(move |name| below(name).transpose())
+        names.filter_map(move |name| one_of_many(below(name)).transpose())
     }
 
     /// Whether a file of this folder is an item of its own, as far as its first bytes tell.

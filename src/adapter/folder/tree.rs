@@ -329,6 +329,18 @@ pub(super) fn is_exhausted(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
 
+/// Of many, one that cannot be looked at is left out, or a damaged file would take all folders above it along; that nothing
+/// at all can be looked at fails.
+pub(super) fn one_of_many<T>(outcome: io::Result<Option<T>>) -> io::Result<Option<T>> {
+    match outcome {
+        Err(error) if !is_exhausted(&error) => {
+            tracing::warn!(%error, "a file or folder cannot be looked at and is left out");
+            Ok(None)
+        }
+        outcome => outcome,
+    }
+}
+
 /// The order in which people count: `p2` before `p10`.
 pub(super) fn natural(a: &str, b: &str) -> Ordering {
     compare_str(a, b).then_with(|| a.cmp(b))

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::description::{Description, Unreadable};
 use super::place::{Below, Place};
-use super::tree::{Entry, Name, Tree};
+use super::tree::{Entry, Name, Tree, one_of_many};
 use super::{AdapterError, unreadable};
 use crate::adapter::record::Access;
 
@@ -62,7 +62,7 @@ impl<'a> Walk<'a> {
 
     fn holds_items(&mut self, place: &Place) -> Result<bool, AdapterError> {
         let names = self.names(place)?;
-        let image = place.images(self.tree, &names).next().transpose();
+        let image = one_of_many(place.images(self.tree, &names).next().transpose());
         let is_item = image.map_err(|source| unreadable(&place.id, source))?.is_some();
         Ok(is_item || self.is_collection(place, &names)?)
     }

@@ -8,6 +8,11 @@ use bytes::Bytes;
 use super::HEADER_COST;
 use crate::imaging::{ImagingError, Master};
 
+/// Read behind a jump: room for a directory; little enough that a JPEG may have as many segments as it may.
+const AHEAD: u64 = 256;
+/// Read on where the last part ends: what is looked through from its beginning each time is read in few pieces.
+const ON: u64 = 64 << 10;
+
 /// The bytes of a file that are known so far: its beginning, and whatever else was asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Parts {
@@ -83,9 +88,8 @@ impl Parts {
 
     /// Reads a range that was found missing. A file that wants more read before its size is known is no picture.
     pub(super) fn fetch(&mut self, master: &mut dyn Master, range: Range<u64>) -> Result<(), ImagingError> {
-        /// Room for a directory; little enough that a JPEG may have as many segments as it may.
-        const AHEAD: u64 = 256;
-        let wanted = range.start..range.end.max(range.start.saturating_add(AHEAD));
+        let ahead = if self.adjoins(range.start) { ON } else { AHEAD };
+        let wanted = range.start..range.end.max(range.start.saturating_add(ahead));
         let length = wanted.end - wanted.start;
         if self.weight() + length > HEADER_COST {
             return Err(ImagingError::broken("its header has no end"));
@@ -95,6 +99,12 @@ impl Parts {
         master.take(length).read_to_end(&mut bytes)?;
         self.add(wanted, bytes);
         Ok(())
+    }
+
+    /// Whether a place is no further than a step behind what is known.
+    fn adjoins(&self, place: u64) -> bool {
+        let known = self.held[..self.behind(place)].last();
+        known.is_some_and(|(at, bytes)| place <= at.saturating_add(bytes.len() as u64 + AHEAD))
     }
 
     pub(in crate::imaging) fn slice(&self, start: u64, length: u64) -> Result<&[u8], Lack> {
@@ -148,7 +158,23 @@ mod tests {
         let mut parts = Parts::default();
         let places = (0..).map(|n| n * 1000);
         let read = places.take_while(|at| parts.fetch(&mut file, *at..at + 4).is_ok()).count();
-        assert_eq!(read as u64, HEADER_COST / 256);
+        assert_eq!(read as u64, HEADER_COST / AHEAD);
         assert_eq!(parts.weight(), HEADER_COST);
+    }
+
+    #[test]
+    fn what_is_read_on_and_on_is_read_in_few_pieces() {
+        let mut file = Cursor::new(vec![0; 5 << 20]);
+        for step in [2, 255] {
+            let mut parts = Parts::default();
+            let mut fetches = 0;
+            for at in (0..HEADER_COST / 2).step_by(step) {
+                if parts.bytes(at..at + 4).is_none() {
+                    parts.fetch(&mut file, at..at + 4).unwrap();
+                    fetches += 1;
+                }
+            }
+            assert!(fetches <= 10, "{fetches} in steps of {step}");
+        }
     }
 }

@@ -78,6 +78,12 @@ async fn who_has_waited_long_is_sent_away() {
     assert!(futures_util::poll!(&mut waiting).is_pending());
     advance(Duration::from_secs(1)).await;
     assert!(matches!(waiting.await, Err(ImagingError::Busy)));
+    let patient = pool.patient();
+    let mut waiting = Box::pin(patient.run(40 * MIB, || Ok(())));
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    advance(Duration::from_secs(60)).await;
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    drop(waiting);
     drop(release);
     running.await.unwrap();
 }

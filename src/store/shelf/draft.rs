@@ -85,7 +85,7 @@ impl Draft {
         draft.persist(&path).map_err(|error| failed(error.error))?;
         let (old, pin) = self.enter();
         // Who looked before has the old one, or finds the new one in its place.
-        let old = old.map(|bytes| room.put_aside(name, bytes));
+        let old = old.and_then(|bytes| room.put_aside(name, bytes));
         drop(turn);
         old.iter().for_each(|path| room.delete(path));
         room.make_room();
