@@ -7,7 +7,7 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::identifier::{DecodeError, decode, encode};
+use super::identifier::{DecodeError, LONGEST, decode, encode};
 use super::{image, presentation};
 
 /// A place that answers, with what its path says in plain text.
@@ -117,6 +117,10 @@ impl Address {
         let nothing = || AddressError::NotFound(path.chars().take(200).collect());
         let raw: Vec<&str> = path.strip_prefix('/').ok_or_else(nothing)?.split('/').collect();
         let text = raw.iter().map(|segment| decode(segment)).collect::<Result<Vec<_>, _>>()?;
+        let length = text.iter().map(|part| "/".len() + part.len()).sum();
+        if length > LONGEST {
+            return Err(DecodeError::TooLong(length).into());
+        }
         let text: Vec<&str> = text.iter().map(String::as_str).collect();
         find(&raw, &text).ok_or_else(nothing)
     }

@@ -2,9 +2,9 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-/// The longest segment of a path that is read, in bytes as sent. The longest path that Linux
-/// opens has 4096 bytes, three times as many when each is escaped.
-pub const LONGEST: usize = 16 * 1024;
+/// The longest text of an address that is read, in bytes without escapes: however many of them are escaped, it is the same
+/// address. The longest path that Linux opens has 4096 bytes.
+pub const LONGEST: usize = 5 * 1024;
 
 /// What an identifier keeps as it is: the unreserved characters of RFC 3986 and the colon, which
 /// ARKs and URNs are full of.
@@ -24,16 +24,14 @@ pub fn encode(identifier: &str) -> String {
 
 /// Reads one segment of a path. A plus stays a plus, `%25` becomes `%` and is not looked at again.
 pub fn decode(segment: &str) -> Result<String, DecodeError> {
-    if segment.len() > LONGEST {
-        return Err(DecodeError::TooLong(segment.len()));
-    }
     if let Some(escape) = broken_escape(segment) {
         return Err(DecodeError::BrokenEscape(escape));
     }
     let text = percent_decode_str(segment).decode_utf8().map_err(|_| DecodeError::NotUtf8)?;
-    match text.contains('\0') {
-        true => Err(DecodeError::Nul),
-        false => Ok(text.into_owned()),
+    match text {
+        text if text.contains('\0') => Err(DecodeError::Nul),
+        text if text.len() > LONGEST => Err(DecodeError::TooLong(text.len())),
+        text => Ok(text.into_owned()),
     }
 }
 
@@ -50,7 +48,7 @@ pub enum DecodeError {
     #[error("the address holds `%00`: no identifier has a zero byte")]
     Nul,
     /// More than [`LONGEST`] bytes.
-    #[error("a part of the address has {0} bytes: at most {LONGEST} are read")]
+    #[error("the address has {0} bytes without escapes: at most {LONGEST} are read")]
     TooLong(usize),
 }
 

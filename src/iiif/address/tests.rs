@@ -33,6 +33,20 @@ fn leaf(leaf: &str) -> Place {
     Place::Leaf { source: "maps".into(), leaf: leaf.into() }
 }
 
+/// Slashes of an id may come unescaped, and are escaped when it is printed.
+#[test]
+fn an_address_is_no_longer_read_than_it_can_be_printed() {
+    let start = "/iiif/manifest/maps/";
+    for segment in ["a/", "%20/"] {
+        let path = |count: usize| format!("{start}{}a", segment.repeat(count));
+        let most = (LONGEST - start.len() - 1) / 2;
+        let address = Address::parse(&path(most)).unwrap();
+        assert_eq!(Address::parse(&address.to_string()), Ok(address));
+        let told = Address::parse(&path(most + 1)).unwrap_err();
+        assert!(matches!(told, AddressError::Malformed(DecodeError::TooLong(_))), "{told}");
+    }
+}
+
 #[test]
 fn images() {
     let whole = ["full", "max", "0", "default.jpg"];
